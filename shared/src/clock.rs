@@ -1,0 +1,188 @@
+//! Time, passed in. Nothing but [`Clock::system`] asks the system what time it is.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use prost_types::Timestamp;
+
+const MICROS: i64 = 1_000_000;
+
+/// A point in time: whole microseconds since 1970-01-01T00:00:00Z, the finest that every database
+/// keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+impl Time {
+    /// 0001-01-01T00:00:00Z, the first moment of a protobuf timestamp.
+    pub const MIN: Self = Self(-62_135_596_800 * MICROS);
+    /// 9999-12-31T23:59:59.999999Z, the last moment of a protobuf timestamp.
+    pub const MAX: Self = Self(253_402_300_800 * MICROS - 1);
+
+    /// A time read back from where [`Time::micros`] was kept; `None` outside the range.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0).contains(&micros).then_some(Self(micros))
+    }
+
+    /// A time in whole seconds since 1970, as in a JWT; held to the range.
+    #[must_use]
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(MICROS)).held()
+    }
+
+    /// Microseconds since 1970.
+    #[must_use]
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(MICROS)
+    }
+
+    /// This much later; held to the range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(micros(duration))).held()
+    }
+
+    /// This much earlier; held to the range.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(duration))).held()
+    }
+
+    fn held(self) -> Self {
+        self.clamp(Self::MIN, Self::MAX)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl From<Time> for Timestamp {
+    fn from(time: Time) -> Self {
+        let nanos = i32::try_from(time.0.rem_euclid(MICROS) * 1_000).unwrap_or_default();
+        Self { seconds: time.seconds(), nanos }
+    }
+}
+
+impl TryFrom<Timestamp> for Time {
+    type Error = TimeOutOfRange;
+
+    /// Cuts what is finer than a microsecond.
+    fn try_from(timestamp: Timestamp) -> Result<Self, TimeOutOfRange> {
+        if !(0..1_000_000_000).contains(&timestamp.nanos) {
+            return Err(TimeOutOfRange);
+        }
+        let micros = timestamp.seconds.checked_mul(MICROS).ok_or(TimeOutOfRange)?;
+        let micros = micros.checked_add(i64::from(timestamp.nanos) / 1_000);
+        micros.and_then(Self::from_micros).ok_or(TimeOutOfRange)
+    }
+}
+
+/// A timestamp that is no time between the years 1 and 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z")]
+pub struct TimeOutOfRange;
+
+/// Where the time comes from.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The clock of the machine.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until it is moved; its clones move with it.
+    #[must_use]
+    pub fn manual(start: Time) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        match &self.0 {
+            Source::Manual(micros) => Time(micros.load(Ordering::SeqCst)),
+            Source::System => {
+                #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+                let now = SystemTime::now();
+                // A clock set before 1970 is not worth an error in every caller.
+                Time(micros(now.duration_since(UNIX_EPOCH).unwrap_or_default())).held()
+            }
+        }
+    }
+
+    /// Sets a manual clock; the machine's is left alone.
+    pub fn set(&self, time: Time) {
+        if let Source::Manual(micros) = &self.0 {
+            micros.store(time.0, Ordering::SeqCst);
+        }
+    }
+
+    /// Moves a manual clock forward; the machine's is left alone.
+    pub fn advance(&self, duration: Duration) {
+        self.set(self.now().plus(duration));
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Source::System => f.write_str("Clock(system)"),
+            Source::Manual(_) => write!(f, "Clock({:?})", self.now()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_comes_back_cut_to_microseconds() {
+        for (seconds, nanos, kept) in [
+            (0, 0, 0),
+            (1, 999_999_999, 999_999_000),
+            (-1, 1, 0),
+            (-62_135_596_800, 0, 0),
+            (253_402_300_799, 999_999_999, 999_999_000),
+        ] {
+            let time = Time::try_from(Timestamp { seconds, nanos }).unwrap();
+            assert_eq!(Timestamp::from(time), Timestamp { seconds, nanos: kept });
+        }
+    }
+
+    #[test]
+    fn a_timestamp_out_of_range_is_refused() {
+        for (seconds, nanos) in [
+            (-62_135_596_801, 999_999_999),
+            (253_402_300_800, 0),
+            (0, -1),
+            (0, 1_000_000_000),
+            (i64::MAX, 0),
+            (i64::MIN, 0),
+        ] {
+            assert_eq!(Time::try_from(Timestamp { seconds, nanos }), Err(TimeOutOfRange));
+        }
+    }
+}

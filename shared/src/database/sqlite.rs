@@ -1,0 +1,129 @@
+//! SQLite: the embedded engine. One file, write-ahead log, every commit on the disk before it is
+//! acknowledged.
+
+use std::{fs, io, os::unix::fs::DirBuilderExt, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    Pool, Sqlite,
+    pool::PoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{Column, Database, Engine, Kind, Migrations, OpenError, engine::migrate};
+
+/// How many statements may read at the same moment.
+const READERS: u32 = 4;
+/// How long a write waits for another process to end its own.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Engine for Sqlite {
+    // A transaction that begins as a reader and then writes would ignore the busy timeout.
+    const BEGIN: &'static str = "begin immediate";
+
+    fn rows(columns: &[Column]) -> String {
+        let members: Vec<String> = columns
+            .iter()
+            .map(|(name, kind)| match kind {
+                Kind::Uuid => format!("unhex(value->>'{name}', '-') as {name}"),
+                Kind::BigInt | Kind::Text | Kind::Boolean => format!("value->>'{name}' as {name}"),
+            })
+            .collect();
+        format!("(select {} from json_each($1)) as x", members.join(", "))
+    }
+
+    async fn open(url: &str, migrations: &Migrations) -> Result<Database<Self>, OpenError> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|fault| OpenError::Url(format!("not a SQLite URL: {fault}")))?
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let path = options.get_filename().to_path_buf();
+        if url.contains(":memory:") || url.contains("mode=memory") || path.as_os_str().is_empty() {
+            return Err(OpenError::Url("a SQLite URL must name a file".to_owned()));
+        }
+        let directory = make_private(&path)
+            .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+
+        // SQLite's migrations take no lock of their own; two processes may start at once.
+        let file = |source| OpenError::File { path: path.display().to_string(), source };
+        directory.lock().map_err(file)?;
+        migrate::<Self>(migrations.sqlite, options.clone()).await?;
+        directory.unlock().map_err(file)?;
+
+        let readers: Pool<Self> = PoolOptions::new()
+            .max_connections(READERS)
+            .test_before_acquire(false)
+            .connect_with(options.clone().pragma("query_only", "on"))
+            .await?;
+        Ok(Database { readers, writer: options })
+    }
+}
+
+/// Makes the directory and the file if they are missing, for their owner alone: SQLite gives the
+/// log beside the file the file's own mode. Returns the directory, to lock it.
+fn make_private(path: &Path) -> io::Result<fs::File> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => {}
+        Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(fault) => return Err(fault),
+    }
+    fs::File::open(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::{Statement, get};
+
+    const NONE: Migrations = Migrations { sqlite: &[], postgres: &[] };
+
+    #[tokio::test]
+    async fn every_writer_is_durable_and_every_file_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/there.db");
+        let url = format!("sqlite://{}", path.display());
+        let database = Database::<Sqlite>::open(&url, &NONE).await.unwrap();
+
+        let mut writer = database.connect_writer().await.unwrap();
+        let rows =
+            Statement::<Sqlite>::new("select * from pragma_synchronous, pragma_journal_mode")
+                .all(&mut writer)
+                .await
+                .unwrap();
+        assert_eq!(get::<Sqlite, i64>(&rows[0], "synchronous").unwrap(), 2, "FULL");
+        assert_eq!(get::<Sqlite, String>(&rows[0], "journal_mode").unwrap(), "wal");
+
+        Statement::<Sqlite>::new("create table t (a)").all(&mut writer).await.unwrap();
+        for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_can_not_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("there.db").display());
+        let database = Database::<Sqlite>::open(&url, &NONE).await.unwrap();
+        let refusal = database.read(Statement::new("create table t (a)")).await.unwrap_err();
+        assert!(refusal.to_string().contains("readonly"), "{refusal}");
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_is_refused() {
+        for url in ["sqlite::memory:", "sqlite://", "sqlite://x.db?mode=memory"] {
+            assert!(matches!(
+                Database::<Sqlite>::open(url, &NONE).await.unwrap_err(),
+                OpenError::Url(_)
+            ));
+        }
+    }
+}
