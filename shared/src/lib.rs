@@ -5,13 +5,13 @@
 //! that both services run in. The rest is small: [`pb`] are the wire types, [`status`] and
 //! [`fields`] say what is wrong with a call, [`env`] reads settings, [`clock`] is the time.
 
-// pub mod trust;
+pub mod trust;
 pub mod database;
-// pub mod server;
-// pub mod telemetry;
+pub mod server;
+pub mod telemetry;
 pub mod pb;
-// pub mod status;
-// pub mod fields;
-// pub mod mask;
-// pub mod env;
+pub mod status;
+pub mod fields;
+pub mod mask;
+pub mod env;
 pub mod clock;

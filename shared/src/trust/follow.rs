@@ -1,0 +1,92 @@
+//! Keeps a verifier's keys current, and keeps them through a restart.
+
+use std::{fmt::Display, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+use super::{PublicKey, Verifier};
+use crate::pb::auth::{ListSigningKeysRequest, auth_service_client::AuthServiceClient};
+
+/// How often the keys are fetched. The issuer publishes a key for longer than this before it signs.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How long one fetch may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// The first pause after a fetch that failed; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How long at least between two fetches that tokens of unknown keys ask for.
+const WANTED_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Where a verifier keeps its keys, so that its service starts and works while the issuer is away.
+pub trait SnapshotStore: Send + Sync + 'static {
+    /// Why the keys can not be loaded or saved.
+    type Error: Display + Send;
+
+    /// The keys saved last; none if there never were any.
+    fn load(&self) -> impl Future<Output = Result<Vec<PublicKey>, Self::Error>> + Send;
+
+    /// Keeps these keys in place of any before.
+    fn save(&self, keys: &[PublicKey]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Recalls the saved keys, then fetches them from the issuer for as long as it is polled.
+///
+/// Dropping the future ends it at any point.
+pub async fn follow_keys<S: SnapshotStore>(verifier: Arc<Verifier>, issuer: Endpoint, store: S) {
+    let mut known = store.load().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the saved signing keys can not be loaded");
+        Vec::new()
+    });
+    if !known.is_empty() {
+        verifier.recall(known.clone());
+    }
+    let mut issuer = AuthServiceClient::new(issuer.connect_timeout(TIMEOUT).connect_lazy());
+    let mut pause = FIRST_PAUSE;
+    let mut last_wanted = None;
+    loop {
+        match fetch(&mut issuer).await {
+            Ok(keys) => {
+                pause = INTERVAL;
+                verifier.learn(keys.clone());
+                if keys != known && save(&store, &keys).await {
+                    known = keys;
+                }
+            }
+            Err(reason) => {
+                tracing::warn!(reason, "the signing keys can not be fetched");
+                pause = if pause == INTERVAL { FIRST_PAUSE } else { (pause * 2).min(INTERVAL) };
+            }
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = wanted(&verifier, last_wanted) => last_wanted = Some(Instant::now()),
+        }
+    }
+}
+
+/// Waits until an unknown key asks for a fetch that is due.
+async fn wanted(verifier: &Verifier, last: Option<Instant>) {
+    if let Some(last) = last {
+        tokio::time::sleep_until(last + WANTED_INTERVAL).await;
+    }
+    verifier.wanted().await;
+}
+
+async fn save<S: SnapshotStore>(store: &S, keys: &[PublicKey]) -> bool {
+    let saved = store.save(keys).await;
+    if let Err(error) = &saved {
+        tracing::warn!(%error, "the signing keys can not be saved");
+    }
+    saved.is_ok()
+}
+
+/// The keys that the issuer names. One that is malformed spoils the answer: it is not the issuer's.
+async fn fetch(issuer: &mut AuthServiceClient<Channel>) -> Result<Vec<PublicKey>, String> {
+    let answer = timeout(TIMEOUT, issuer.list_signing_keys(ListSigningKeysRequest {})).await;
+    let answer = answer.map_err(|_| "no answer in time".to_owned())?;
+    let keys = answer.map_err(|status| status.to_string())?.into_inner().signing_keys;
+    if keys.is_empty() {
+        return Err("the issuer names no key".to_owned());
+    }
+    keys.iter().map(|key| PublicKey::try_from(key).map_err(|fault| fault.to_string())).collect()
+}
