@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     let mut compiler = protox::Compiler::new([ROOT])?;
     compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script by the environment")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // This encoding keeps custom options, which `FileDescriptorSet` would drop.
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;

@@ -1,1 +1,17 @@
+//! Test support: real servers on port 0, real databases, real channels, clients with an identity.
+//!
+//! [`AuthServer`] and [`TaskServer`] start the services as their programs do. A [`Person`] speaks to
+//! both as one user; [`refused`] takes a refusal apart. [`postgres`] starts a PostgreSQL server for
+//! the tests of a process. Everything here panics when a test can not be set up: use it in tests
+//! and nowhere else.
+#![expect(clippy::expect_used, reason = "a test that can not be set up shall fail at once")]
+#![expect(clippy::missing_panics_doc, reason = "everything here panics, as said above")]
 
+pub mod postgres;
+mod person;
+mod refused;
+mod server;
+
+pub use person::{As, Identity, PASSWORD, Person};
+pub use refused::{Refused, refused};
+pub use server::{AuthServer, TaskServer};

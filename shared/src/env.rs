@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt::Display,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -30,7 +31,6 @@ impl Env {
     /// have. Only names with the prefix are looked at: one file may serve several services.
     #[must_use]
     pub fn load(prefix: &'static str) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
         let process = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.starts_with(prefix));
@@ -47,7 +47,10 @@ impl Env {
 
     /// These variables and nothing else.
     #[must_use]
-    pub fn of<const N: usize>(prefix: &'static str, variables: [(&str, &str); N]) -> Self {
+    pub fn of<'v>(
+        prefix: &'static str,
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> Self {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
             prefix,
@@ -119,15 +122,40 @@ impl Env {
         self.text(name).map(PathBuf::from)
     }
 
+    /// An address to listen on: of this machine alone, for there is no TLS.
+    pub fn listen_addr(&mut self, name: &str, default: SocketAddr) -> SocketAddr {
+        let parsed = self.text(name).map(|value| match value.parse::<SocketAddr>() {
+            Ok(addr) if addr.ip().is_loopback() => Ok(addr),
+            Ok(_) => Err("must be a loopback address: calls are not encrypted"),
+            Err(_) => Err("must be an address and a port, as 127.0.0.1:50051"),
+        });
+        self.settle(name, parsed, default)
+    }
+
+    /// The URL of a database.
+    pub fn database_url(&mut self, name: &str, default: &str) -> String {
+        let parsed = self.text(name).map(|value| match value.split_once("://") {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(value),
+            _ => Err("must be the URL of a SQLite file, as sqlite://data/file.db"),
+        });
+        self.settle(name, parsed, default.to_owned())
+    }
+
+    /// The name of a party: 1 to 64 visible ASCII characters without a comma.
+    pub fn name(&mut self, name: &str, default: &str) -> String {
+        let parsed = self.text(name).map(|value| {
+            if is_name(&value) {
+                Ok(value)
+            } else {
+                Err("must be 1 to 64 visible ASCII characters")
+            }
+        });
+        self.settle(name, parsed, default.to_owned())
+    }
+
     /// Notes that a setting can not be used. The value is never repeated: it may be a secret.
     pub fn fault(&mut self, name: &str, description: impl Display) {
         self.faults.push(format!("{name} {description}"));
-    }
-
-    /// The settings asked for so far, for holding documentation true.
-    #[must_use]
-    pub fn known(&self) -> &BTreeSet<String> {
-        &self.known
     }
 
     /// The configuration, if nothing is wrong with it.
@@ -194,6 +222,12 @@ impl std::fmt::Debug for Env {
     }
 }
 
+/// Whether a text can be the name of an issuer or an audience.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b',')
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -229,7 +263,7 @@ mod tests {
     #[test]
     fn every_fault_is_reported_and_no_value_repeated() {
         let mut env = Env::of("T_", [("T_PORT", "hunter2"), ("T_TTL", "5"), ("T_LIFE", "9d")]);
-        let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+        let (second, day) = (Duration::from_secs(1), Duration::from_hours(24));
         env.number("T_PORT", 1, 1, 9);
         env.duration("T_TTL", second, second, day);
         env.duration("T_LIFE", second, second, day);

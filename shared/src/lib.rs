@@ -15,3 +15,5 @@ pub mod fields;
 pub mod mask;
 pub mod env;
 pub mod clock;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -48,7 +48,7 @@ pub struct Service {
 }
 
 /// Serves until `shutdown`, then until the calls that are under way have ended, at most
-/// ten seconds. Health says SERVING once `ready` and NOT_SERVING from `shutdown` on.
+/// ten seconds. Health says `SERVING` once `ready` and `NOT_SERVING` from `shutdown` on.
 ///
 /// # Errors
 /// When the listener fails.
@@ -78,7 +78,7 @@ pub async fn serve(
         () = async {
             ready.await;
             report(&reporter, &names, ServingStatus::Serving).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => {}
     }
     report(&reporter, &names, ServingStatus::NotServing).await;
@@ -143,17 +143,19 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Resolves when the operator asks the process to end: SIGTERM, or Ctrl-C.
+/// Begins to listen to signals, and returns what resolves when the operator asks the process to
+/// end: SIGTERM, or Ctrl-C.
 ///
 /// # Errors
 /// When the process can not listen to signals.
-pub async fn ended_by_operator() -> std::io::Result<()> {
+pub fn ended_by_operator() -> std::io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

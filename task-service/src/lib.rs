@@ -1,1 +1,87 @@
+//! Keeps users' projects and tasks, each user's own.
+//!
+//! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about,
+//! made of the small types in [`text`], [`ids`], [`etag`] and [`pages`]; [`store`] is the SQL. A call
+//! of `CreateTask` passes three places: the [`Bearer`] interceptor, `api/tasks.rs`, `store/tasks.rs`.
+//!
+//! The service trusts the tokens of auth-service, but asks it for nothing while it serves a call.
 
+pub mod config;
+pub mod api;
+pub mod tasks;
+pub mod projects;
+pub mod text;
+pub mod ids;
+pub mod etag;
+pub mod pages;
+pub mod store;
+pub mod error;
+
+use std::sync::Arc;
+
+use shared::{
+    clock::Clock,
+    database::{Engine, OpenError},
+    server::{self, ServeError},
+    trust::{Bearer, Verifier, follow_keys},
+};
+use sqlx::Sqlite;
+use tokio::net::TcpListener;
+
+use crate::{config::Config, store::SqlStore};
+
+/// Serves until `shutdown` resolves and the calls under way have ended.
+///
+/// # Errors
+/// When the database does not open, or the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    clock: Clock,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), StartError> {
+    let store =
+        SqlStore::<Sqlite>::open(&config.database_url, config.quotas, clock.clone()).await?;
+    serve_from(store, listener, config, clock, shutdown).await
+}
+
+/// Brings the schema of the database up to date.
+///
+/// # Errors
+/// When the database does not open.
+pub async fn migrate(config: &Config) -> Result<(), OpenError> {
+    let clock = Clock::system();
+    SqlStore::<Sqlite>::open(&config.database_url, config.quotas, clock).await?;
+    Ok(())
+}
+
+async fn serve_from<DB: Engine>(
+    store: SqlStore<DB>,
+    listener: TcpListener,
+    config: Config,
+    clock: Clock,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), StartError> {
+    let verifier = Arc::new(Verifier::new(config.expected, clock));
+    let vault = store.vault();
+    let pages = vault.page_key().await?;
+    let service = api::service(store, pages, Bearer::new(Arc::clone(&verifier)));
+    tokio::select! {
+        ended = server::serve(listener, service, verifier.ready(), shutdown) => Ok(ended?),
+        never = follow_keys(Arc::clone(&verifier), config.auth, vault) => match never {},
+    }
+}
+
+/// Why the service did not start, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] error::Error),
+    /// The listener failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}

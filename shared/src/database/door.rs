@@ -174,7 +174,9 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
             }
             let fault = match self.transaction(&mut part).await {
                 Ok(()) => {
-                    part.into_iter().for_each(|write| write.settle(Ok(())));
+                    for write in part {
+                        write.settle(Ok(()));
+                    }
                     continue;
                 }
                 Err(fault) => fault,
@@ -187,7 +189,9 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
             }
             let error = fault.into_error();
             tracing::warn!(%error, writes = part.len(), "a group of writes failed");
-            part.into_iter().for_each(|write| write.settle(Err(error.clone())));
+            for write in part {
+                write.settle(Err(error.clone()));
+            }
         }
     }
 

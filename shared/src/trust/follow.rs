@@ -1,6 +1,6 @@
 //! Keeps a verifier's keys current, and keeps them through a restart.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Display, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
@@ -32,7 +32,11 @@ pub trait SnapshotStore: Send + Sync + 'static {
 /// Recalls the saved keys, then fetches them from the issuer for as long as it is polled.
 ///
 /// Dropping the future ends it at any point.
-pub async fn follow_keys<S: SnapshotStore>(verifier: Arc<Verifier>, issuer: Endpoint, store: S) {
+pub async fn follow_keys<S: SnapshotStore>(
+    verifier: Arc<Verifier>,
+    issuer: Endpoint,
+    store: S,
+) -> Infallible {
     let mut known = store.load().await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the saved signing keys can not be loaded");
         Vec::new()
@@ -41,12 +45,12 @@ pub async fn follow_keys<S: SnapshotStore>(verifier: Arc<Verifier>, issuer: Endp
         verifier.recall(known.clone());
     }
     let mut issuer = AuthServiceClient::new(issuer.connect_timeout(TIMEOUT).connect_lazy());
-    let mut pause = FIRST_PAUSE;
+    let mut failures = 0;
     let mut last_wanted = None;
     loop {
         match fetch(&mut issuer).await {
             Ok(keys) => {
-                pause = INTERVAL;
+                failures = 0;
                 verifier.learn(keys.clone());
                 if keys != known && save(&store, &keys).await {
                     known = keys;
@@ -54,14 +58,20 @@ pub async fn follow_keys<S: SnapshotStore>(verifier: Arc<Verifier>, issuer: Endp
             }
             Err(reason) => {
                 tracing::warn!(reason, "the signing keys can not be fetched");
-                pause = if pause == INTERVAL { FIRST_PAUSE } else { (pause * 2).min(INTERVAL) };
+                failures += 1;
             }
         }
         tokio::select! {
-            () = sleep(pause) => {}
+            () = sleep(pause(failures)) => {}
             () = wanted(&verifier, last_wanted) => last_wanted = Some(Instant::now()),
         }
     }
+}
+
+/// How long to wait after this many fetches in a row have failed.
+fn pause(failures: u32) -> Duration {
+    let Some(doublings) = failures.checked_sub(1) else { return INTERVAL };
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(INTERVAL)
 }
 
 /// Waits until an unknown key asks for a fetch that is due.
@@ -89,4 +99,16 @@ async fn fetch(issuer: &mut AuthServiceClient<Channel>) -> Result<Vec<PublicKey>
         return Err("the issuer names no key".to_owned());
     }
     keys.iter().map(|key| PublicKey::try_from(key).map_err(|fault| fault.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_interval_and_stay_there_until_a_fetch_succeeds() {
+        let pauses = [0, 1, 2, 3, 4, 5, 6, 7].map(|failures| pause(failures).as_millis());
+        assert_eq!(pauses, [5000, 250, 500, 1000, 2000, 4000, 5000, 5000]);
+        assert_eq!(pause(u32::MAX), INTERVAL);
+    }
 }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::sync::Cache;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{Caller, Claims, PublicKey, install_crypto, token::Token};
 use crate::clock::{Clock, Time};
@@ -16,7 +16,7 @@ use crate::clock::{Clock, Time};
 /// How far the clocks of issuer and verifier may be apart.
 pub const LEEWAY: Duration = Duration::from_secs(5);
 /// The longest that a token may live.
-pub const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(24);
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_SIZE: usize = 4096;
 /// How long after the issuer was last heard of an unknown key is known to be none of its own.
@@ -40,6 +40,7 @@ pub struct Verifier {
     keys: ArcSwap<Keys>,
     verified: Cache<[u8; 32], Arc<Verified>>,
     wanted: Notify,
+    ready: watch::Sender<bool>,
 }
 
 /// The keys that may have signed a token.
@@ -150,6 +151,7 @@ impl Verifier {
             keys: ArcSwap::default(),
             verified: Cache::new(CACHE),
             wanted: Notify::new(),
+            ready: watch::Sender::new(false),
         }
     }
 
@@ -165,13 +167,21 @@ impl Verifier {
 
     fn replace(&self, keys: Vec<PublicKey>, heard: Option<Time>) {
         let by_kid = keys.into_iter().map(|key| (key.kid().to_owned(), key)).collect();
-        self.keys.store(Arc::new(Keys { by_kid, heard }));
+        let keys = Arc::new(Keys { by_kid, heard });
+        self.keys.store(Arc::clone(&keys));
+        self.ready.send_replace(!keys.by_kid.is_empty());
     }
 
-    /// Whether there is any key to verify with.
+    /// Whether there is a key to verify with.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.keys.load().by_kid.is_empty()
+        *self.ready.borrow()
+    }
+
+    /// Waits until there is a key to verify with.
+    pub async fn ready(&self) {
+        // The sender lives as long as the verifier, so the wait can not end in any other way.
+        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
     /// Waits until somebody shows a token that can not be decided upon.

@@ -1,0 +1,16 @@
+//! What other services lean on: which tokens are refused and how that looks from outside, how keys
+//! are learnt and kept, and how writes reach the database.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod bad_tokens;
+#[cfg(test)]
+mod bearer;
+#[cfg(test)]
+mod door;
+#[cfg(test)]
+mod follow_keys;
+#[cfg(test)]
+mod verifier;

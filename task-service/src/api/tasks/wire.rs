@@ -1,0 +1,210 @@
+//! Tasks between the wire and the domain.
+
+use prost_types::Timestamp;
+use shared::{
+    clock::{Time, TimeOutOfRange},
+    fields::Violations,
+    mask::Mask,
+    pb::task::{
+        self as pb, CreateTaskRequest, ListTasksRequest, TaskPriority, TaskStatus,
+        UpdateTaskRequest,
+    },
+};
+use uuid::Uuid;
+
+use crate::{
+    api::{parse_etag, timestamp},
+    etag::Etag,
+    ids::{IdFault, parse_id},
+    tasks::{NewTask, Priority, Status, Task, TaskChange, TaskFilter, TaskOrder},
+    text::{Description, Title},
+};
+
+/// A value that is none of an enum's.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("must be one of the enum's values, and not the unspecified one")]
+struct EnumFault;
+
+/// An order that tasks do not have.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("must be create_time, update_time, due_time or priority, and \" desc\" after it at most")]
+struct OrderFault;
+
+/// How many statuses a filter may name: each of them once.
+const MOST_STATUSES: usize = 3;
+
+impl TryFrom<CreateTaskRequest> for NewTask {
+    type Error = Violations;
+
+    fn try_from(request: CreateTaskRequest) -> Result<Self, Violations> {
+        let task = request.task.unwrap_or_default();
+        let mut bad = Violations::new();
+        let project_id = bad.check("task.project_id", optional_id(&task.project_id));
+        let title = bad.check("task.title", Title::parse(task.title));
+        let description = bad.check("task.description", Description::parse(task.description));
+        let status = match task.status {
+            0 => Some(Status::Todo),
+            number => bad.check("task.status", status(number)),
+        };
+        let priority = match task.priority {
+            0 => Some(Priority::Medium),
+            number => bad.check("task.priority", priority(number)),
+        };
+        let due_time = bad.check("task.due_time", optional_time(task.due_time));
+        let new = (|| {
+            Some(Self {
+                project_id: project_id?,
+                title: title?,
+                description: description?,
+                status: status?,
+                priority: priority?,
+                due_time: due_time?,
+            })
+        })();
+        bad.finish(new)
+    }
+}
+
+/// What an update asks for: the task, the version that the caller has seen, and the change.
+pub(super) fn change(
+    request: UpdateTaskRequest,
+) -> Result<(Uuid, Option<Etag>, TaskChange), Violations> {
+    let task = request.task.unwrap_or_default();
+    let mut bad = Violations::new();
+    let fields = [
+        ("project_id", !task.project_id.is_empty()),
+        ("title", !task.title.is_empty()),
+        ("description", !task.description.is_empty()),
+        ("status", task.status != 0),
+        ("priority", task.priority != 0),
+        ("due_time", task.due_time.is_some()),
+    ];
+    let fixed = ["id", "complete_time", "create_time", "update_time", "delete_time", "etag"];
+    let mask = Mask::parse(request.update_mask, &fields, &fixed, &mut bad);
+    let mut change = TaskChange::default();
+    if mask.names("project_id") {
+        change.project_id = bad.check("task.project_id", optional_id(&task.project_id));
+    }
+    if mask.names("title") {
+        change.title = bad.check("task.title", Title::parse(task.title));
+    }
+    if mask.names("description") {
+        change.description = bad.check("task.description", Description::parse(task.description));
+    }
+    if mask.names("status") {
+        change.status = bad.check("task.status", status(task.status));
+    }
+    if mask.names("priority") {
+        change.priority = bad.check("task.priority", priority(task.priority));
+    }
+    if mask.names("due_time") {
+        change.due_time = bad.check("task.due_time", optional_time(task.due_time));
+    }
+    let id = bad.check("task.id", parse_id(&task.id));
+    let seen = parse_etag("task.etag", &task.etag, &mut bad);
+    bad.finish(id.zip(seen).map(|(id, seen)| (id, seen, change)))
+}
+
+/// Which tasks a list asks for, in which order.
+pub(super) fn filter(request: &ListTasksRequest, bad: &mut Violations) -> Option<TaskFilter> {
+    let project_id = bad.check("project_id", optional_id(&request.project_id));
+    let order = bad.check("order_by", order(&request.order_by));
+    let due_start = bad.check("due_start_time", optional_time(request.due_start_time));
+    let due_end = bad.check("due_end_time", optional_time(request.due_end_time));
+    if let (Some(Some(start)), Some(Some(end))) = (due_start, due_end)
+        && start >= end
+    {
+        bad.add("due_end_time", "must be after due_start_time");
+    }
+    if request.statuses.len() > MOST_STATUSES {
+        bad.add("statuses", format!("must be at most {MOST_STATUSES}"));
+    }
+    let statuses = request.statuses.iter().take(MOST_STATUSES).enumerate();
+    // Each is looked at before any decides: collecting options at once would stop at the first.
+    let statuses: Vec<_> = statuses
+        .map(|(index, number)| bad.check(&format!("statuses[{index}]"), status(*number)))
+        .collect();
+    let statuses: Option<Vec<_>> = statuses.into_iter().collect();
+    let (order, descending) = order?;
+    Some(TaskFilter {
+        project_id: project_id?,
+        statuses: statuses?,
+        due_start: due_start?,
+        due_end: due_end?,
+        order,
+        descending,
+    })
+}
+
+fn order(text: &str) -> Result<(TaskOrder, bool), OrderFault> {
+    let (name, descending) = match text.strip_suffix(" desc") {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    let order = match name {
+        "" if !descending => TaskOrder::CreateTime,
+        "create_time" => TaskOrder::CreateTime,
+        "update_time" => TaskOrder::UpdateTime,
+        "due_time" => TaskOrder::DueTime,
+        "priority" => TaskOrder::Priority,
+        _ => return Err(OrderFault),
+    };
+    Ok((order, descending))
+}
+
+fn optional_id(text: &str) -> Result<Option<Uuid>, IdFault> {
+    if text.is_empty() { Ok(None) } else { parse_id(text).map(Some) }
+}
+
+fn optional_time(time: Option<Timestamp>) -> Result<Option<Time>, TimeOutOfRange> {
+    time.map(Time::try_from).transpose()
+}
+
+fn status(number: i32) -> Result<Status, EnumFault> {
+    match TaskStatus::try_from(number) {
+        Ok(TaskStatus::Todo) => Ok(Status::Todo),
+        Ok(TaskStatus::InProgress) => Ok(Status::InProgress),
+        Ok(TaskStatus::Completed) => Ok(Status::Completed),
+        Ok(TaskStatus::Unspecified) | Err(_) => Err(EnumFault),
+    }
+}
+
+fn priority(number: i32) -> Result<Priority, EnumFault> {
+    match TaskPriority::try_from(number) {
+        Ok(TaskPriority::Low) => Ok(Priority::Low),
+        Ok(TaskPriority::Medium) => Ok(Priority::Medium),
+        Ok(TaskPriority::High) => Ok(Priority::High),
+        Ok(TaskPriority::Urgent) => Ok(Priority::Urgent),
+        Ok(TaskPriority::Unspecified) | Err(_) => Err(EnumFault),
+    }
+}
+
+impl From<Task> for pb::Task {
+    fn from(task: Task) -> Self {
+        let status = match task.status {
+            Status::Todo => TaskStatus::Todo,
+            Status::InProgress => TaskStatus::InProgress,
+            Status::Completed => TaskStatus::Completed,
+        };
+        let priority = match task.priority {
+            Priority::Low => TaskPriority::Low,
+            Priority::Medium => TaskPriority::Medium,
+            Priority::High => TaskPriority::High,
+            Priority::Urgent => TaskPriority::Urgent,
+        };
+        Self {
+            id: task.id.to_string(),
+            project_id: task.project_id.map(|id| id.to_string()).unwrap_or_default(),
+            title: task.title.into(),
+            description: task.description.into(),
+            status: status.into(),
+            priority: priority.into(),
+            due_time: timestamp(task.due_time),
+            complete_time: timestamp(task.complete_time),
+            create_time: timestamp(task.create_time),
+            update_time: timestamp(task.update_time),
+            delete_time: timestamp(task.delete_time),
+            etag: Etag::of(task.revision).to_string(),
+        }
+    }
+}

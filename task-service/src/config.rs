@@ -1,0 +1,130 @@
+//! The settings of this service, and the only place that reads them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use shared::{
+    env::{Env, Faults},
+    trust::Expected,
+};
+use tonic::transport::{Endpoint, Uri};
+
+use crate::store::Quotas;
+
+/// Everything that this service can be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `TASK_ADDR`: where to listen.
+    pub addr: SocketAddr,
+    /// `TASK_DATABASE_URL`: where the data are.
+    pub database_url: String,
+    /// `TASK_AUTH_URL`: whose tokens are trusted.
+    pub auth: Endpoint,
+    /// `TASK_ISSUER` and `TASK_AUDIENCE`: what the tokens must say.
+    pub expected: Expected,
+    /// `TASK_PROJECT_QUOTA` and `TASK_TASK_QUOTA`: how much each owner may have.
+    pub quotas: Quotas,
+}
+
+impl Config {
+    /// The configuration that the environment and `.env` give.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_env() -> Result<Self, Faults> {
+        Self::read(Env::load("TASK_"))
+    }
+
+    /// The configuration that these settings give.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(mut env: Env) -> Result<Self, Faults> {
+        let config = Self {
+            addr: env.listen_addr("TASK_ADDR", (Ipv4Addr::LOCALHOST, 50052).into()),
+            database_url: env.database_url("TASK_DATABASE_URL", "sqlite://data/task.db"),
+            auth: auth(&mut env),
+            expected: Expected {
+                issuer: env.name("TASK_ISSUER", "taskmanager"),
+                audience: env.name("TASK_AUDIENCE", "task-service"),
+            },
+            quotas: Quotas {
+                projects: env.number("TASK_PROJECT_QUOTA", 1_000, 1, 1_000_000),
+                tasks: env.number("TASK_TASK_QUOTA", 1_000_000, 1, 1_000_000_000),
+            },
+        };
+        env.finish(config)
+    }
+}
+
+/// Whoever answers there hands out the keys that tokens are verified with.
+fn auth(env: &mut Env) -> Endpoint {
+    const NAME: &str = "TASK_AUTH_URL";
+    let default = Endpoint::from_static("http://127.0.0.1:50051");
+    let Some(text) = env.text(NAME) else {
+        return default;
+    };
+    match text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http")) {
+        Some(uri) if is_loopback(&uri) => Endpoint::from(uri),
+        Some(_) => {
+            env.fault(NAME, "must name a loopback address: keys are fetched without TLS");
+            default
+        }
+        None => {
+            env.fault(NAME, "must be a URL, as http://127.0.0.1:50051");
+            default
+        }
+    }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_any_setting_it_runs_on_loopback() {
+        let config = Config::read(Env::of("TASK_", [])).unwrap();
+        assert_eq!(config.addr.to_string(), "127.0.0.1:50052");
+        assert_eq!(config.database_url, "sqlite://data/task.db");
+        assert_eq!(config.quotas.tasks, 1_000_000);
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let faults = Config::read(Env::of(
+            "TASK_",
+            [
+                ("TASK_ADDR", "0.0.0.0:1"),
+                ("TASK_DATABASE_URL", "oracle://secret"),
+                ("TASK_AUTH_URL", "http://10.0.0.1:50051"),
+                ("TASK_ISSUER", "two words"),
+                ("TASK_PROJECT_QUOTA", "0"),
+                ("TASK_TASK_QUOTA", "many"),
+            ],
+        ))
+        .unwrap_err();
+        assert_eq!(faults.0.len(), 6, "{faults}");
+        assert!(!faults.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn keys_are_fetched_from_this_machine_alone() {
+        for (url, accepted) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]:1", true),
+            ("http://localhost:1", true),
+            ("http://localhost.example:1", false),
+            ("https://127.0.0.1:1", false),
+            ("127.0.0.1:1", false),
+            ("http://", false),
+        ] {
+            let config = Config::read(Env::of("TASK_", [("TASK_AUTH_URL", url)]));
+            assert_eq!(config.is_ok(), accepted, "{url}");
+        }
+    }
+}

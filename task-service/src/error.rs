@@ -1,0 +1,122 @@
+//! What can go wrong with a call, and how the caller is told.
+
+use std::time::Duration;
+
+use shared::{
+    database::WriteError,
+    fields::Violations,
+    status::{internal, refusal, retry_later},
+};
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+/// When a client that met a passing fault may call again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is malformed.
+    #[error("the request has invalid fields")]
+    Invalid(Violations),
+    /// The state of the caller's data forbids it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The write was not done, or nobody knows.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The database could not be read.
+    #[error(transparent)]
+    Read(#[from] sqlx::Error),
+}
+
+/// What the state of the caller's data forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller has no such project.
+    #[error("project not found")]
+    ProjectNotFound,
+    /// The project has tasks.
+    #[error("the project has tasks; delete them first, or set force")]
+    ProjectNotEmpty,
+    /// The caller has no such task.
+    #[error("task not found")]
+    TaskNotFound,
+    /// The task is deleted.
+    #[error("the task is deleted")]
+    TaskDeleted,
+    /// The resource has changed since the caller read it.
+    #[error("the resource has changed since its etag was read")]
+    EtagMismatch,
+    /// The caller has as many as the operator allows.
+    #[error("the quota of projects or tasks is used up")]
+    QuotaExceeded,
+}
+
+/// A row that contradicts the types of this service.
+#[derive(Debug, thiserror::Error)]
+#[error("{table}.{column} of {id} holds {value}")]
+pub struct Corrupt {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// The row's id.
+    pub id: Uuid,
+    /// What the column holds; never a text that somebody wrote.
+    pub value: i64,
+}
+
+impl From<Violations> for Error {
+    fn from(violations: Violations) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(violations) => violations.into(),
+            Error::Refused(refusal) => refusal.into(),
+            Error::Write(WriteError::Overloaded) => retry_later(
+                Code::ResourceExhausted,
+                "OVERLOADED",
+                "too many writes are waiting",
+                RETRY,
+            ),
+            Error::Write(WriteError::Closed | WriteError::Unavailable(_)) => unavailable(&error),
+            Error::Write(
+                WriteError::Refused(_) | WriteError::Panicked | WriteError::Unanswered,
+            ) => bug(&error),
+            Error::Read(ref cause) if shared::database::is_unavailable(cause) => {
+                unavailable(&error)
+            }
+            Error::Read(_) => bug(&error),
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refused: Refusal) -> Self {
+        let (code, reason) = match refused {
+            Refusal::ProjectNotFound => (Code::NotFound, "PROJECT_NOT_FOUND"),
+            Refusal::ProjectNotEmpty => (Code::FailedPrecondition, "PROJECT_NOT_EMPTY"),
+            Refusal::TaskNotFound => (Code::NotFound, "TASK_NOT_FOUND"),
+            Refusal::TaskDeleted => (Code::FailedPrecondition, "TASK_DELETED"),
+            Refusal::EtagMismatch => (Code::Aborted, "ETAG_MISMATCH"),
+            Refusal::QuotaExceeded => (Code::ResourceExhausted, "QUOTA_EXCEEDED"),
+        };
+        refusal(code, reason, &refused.to_string())
+    }
+}
+
+fn unavailable(cause: &Error) -> Status {
+    tracing::warn!(%cause, "the database is not available");
+    let message = "the database is not available; a write may have been done";
+    retry_later(Code::Unavailable, "DATABASE_UNAVAILABLE", message, RETRY)
+}
+
+fn bug(cause: &Error) -> Status {
+    tracing::error!(%cause, "a call failed that should not");
+    internal()
+}

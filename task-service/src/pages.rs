@@ -1,0 +1,160 @@
+//! Page tokens: where the next page begins, for the one whom it was given to.
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use shared::fields::Violations;
+use uuid::Uuid;
+
+/// The most rows on a page.
+const MOST: i32 = 1_000;
+/// The rows on a page when nothing is said.
+const DEFAULT: i32 = 50;
+
+/// The last row of a page: its order key and its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// What it is ordered by; 0 where the id alone is the order.
+    pub key: i64,
+    /// Its id.
+    pub id: Uuid,
+}
+
+/// Makes page tokens and knows its own.
+///
+/// A token is the cursor and an HMAC-SHA256 of it, of whom it was given to, and of what they asked
+/// for: it opens in no other context, and none can be made up.
+#[derive(Debug, Clone)]
+pub struct PageKey(hmac::Key);
+
+impl PageKey {
+    /// The length of the key's bytes.
+    pub const SIZE: usize = 32;
+
+    /// The key of these random bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The token of a cursor in a context: the RPC, the owner, the filter and the order.
+    #[must_use]
+    pub fn seal(&self, context: &str, cursor: Cursor) -> String {
+        let mut token = cursor_bytes(cursor);
+        let tag = hmac::sign(&self.0, &message(&token, context));
+        token.extend_from_slice(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// The cursor of a token that was made in this context.
+    ///
+    /// # Errors
+    /// When it was made in another, or never.
+    pub fn open(&self, context: &str, token: &str) -> Result<Cursor, PageTokenFault> {
+        let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault)?;
+        let (key, rest) = token.split_first_chunk::<8>().ok_or(PageTokenFault)?;
+        let (id, tag) = rest.split_first_chunk::<16>().ok_or(PageTokenFault)?;
+        let cursor = Cursor { key: i64::from_be_bytes(*key), id: Uuid::from_bytes(*id) };
+        hmac::verify(&self.0, &message(&cursor_bytes(cursor), context), tag)
+            .map(|()| cursor)
+            .map_err(|_| PageTokenFault)
+    }
+}
+
+/// The cursor has a fixed length, so nothing can move between it and the context.
+fn message(cursor: &[u8], context: &str) -> Vec<u8> {
+    [cursor, context.as_bytes()].concat()
+}
+
+fn cursor_bytes(cursor: Cursor) -> Vec<u8> {
+    [cursor.key.to_be_bytes().as_slice(), cursor.id.as_bytes()].concat()
+}
+
+/// One page of a list: what is asked for, and what asks for the next.
+#[derive(Debug)]
+pub struct Page<'k> {
+    key: &'k PageKey,
+    context: String,
+    size: usize,
+    /// The last row of the page before.
+    pub after: Option<Cursor>,
+}
+
+impl<'k> Page<'k> {
+    /// Reads the fields `page_size` and `page_token` of a request. The context is the RPC, the
+    /// owner, the filter and the order.
+    pub fn parse(
+        key: &'k PageKey,
+        context: String,
+        size: i32,
+        token: &str,
+        violations: &mut Violations,
+    ) -> Option<Self> {
+        let size = violations.check("page_size", parse_size(size));
+        let after = if token.is_empty() {
+            Some(None)
+        } else {
+            violations.check("page_token", key.open(&context, token)).map(Some)
+        };
+        Some(Self { key, context, size: size?, after: after? })
+    }
+
+    /// How many rows to read: one more than the page has, to see whether there is a next.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.size + 1
+    }
+
+    /// Cuts the rows to the page, and returns the token of the next page; empty when there is none.
+    pub fn cut<T>(&self, rows: &mut Vec<T>, cursor: impl Fn(&T) -> Cursor) -> String {
+        if rows.len() <= self.size {
+            return String::new();
+        }
+        rows.truncate(self.size);
+        rows.last().map(|last| self.key.seal(&self.context, cursor(last))).unwrap_or_default()
+    }
+}
+
+fn parse_size(size: i32) -> Result<usize, PageSizeFault> {
+    let size = if size == 0 { DEFAULT } else { size.min(MOST) };
+    usize::try_from(size).map_err(|_| PageSizeFault)
+}
+
+/// A token that this service gave to nobody who asks like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a token that this list gave, to this caller, for this filter and order")]
+pub struct PageTokenFault;
+
+/// A page size below zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must not be negative")]
+pub struct PageSizeFault;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_opens_where_it_was_made_and_nowhere_else() {
+        let key = PageKey::new(&[1; PageKey::SIZE]);
+        let cursor = Cursor { key: -5, id: Uuid::new_v4() };
+        let token = key.seal("context", cursor);
+        assert_eq!(key.open("context", &token), Ok(cursor));
+        assert_eq!(key.open("another", &token), Err(PageTokenFault));
+        assert_eq!(PageKey::new(&[2; 32]).open("context", &token), Err(PageTokenFault));
+        for at in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(key.open("context", &forged), Err(PageTokenFault), "character {at}");
+            assert_eq!(key.open("context", &token[..at]), Err(PageTokenFault));
+        }
+    }
+
+    #[test]
+    fn a_page_size_is_held_to_its_limits() {
+        assert_eq!(parse_size(0), Ok(50));
+        assert_eq!(parse_size(1), Ok(1));
+        assert_eq!(parse_size(i32::MAX), Ok(1_000));
+        assert_eq!(parse_size(-1), Err(PageSizeFault));
+    }
+}

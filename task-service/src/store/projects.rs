@@ -1,0 +1,139 @@
+//! The table of projects.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use shared::database::{Column, Database, Engine, Kind, Statement, get};
+use uuid::Uuid;
+
+use super::rows::{KEY_COLUMNS, Key, Rows, json, keys_json, size, time};
+use crate::{
+    pages::Cursor,
+    projects::Project,
+    text::{Description, Title},
+};
+
+#[derive(Serialize)]
+struct Row<'a> {
+    owner_id: Uuid,
+    id: Uuid,
+    title: &'a str,
+    description: &'a str,
+    create_time: i64,
+    update_time: i64,
+    revision: i64,
+}
+
+/// Every column, in one order.
+const FIELDS: &str = "owner_id, id, title, description, create_time, update_time, revision";
+
+const COLUMNS: [Column; 7] = [
+    ("owner_id", Kind::Uuid),
+    ("id", Kind::Uuid),
+    ("title", Kind::Text),
+    ("description", Kind::Text),
+    ("create_time", Kind::BigInt),
+    ("update_time", Kind::BigInt),
+    ("revision", Kind::BigInt),
+];
+
+/// Reads one.
+pub(super) async fn find<DB: Engine>(
+    database: &Database<DB>,
+    owner: Uuid,
+    id: Uuid,
+) -> Result<Option<Project>, sqlx::Error> {
+    let statement =
+        Statement::new(format!("select {FIELDS} from projects where owner_id = $1 and id = $2"));
+    let rows = database.read(statement.bind(owner).bind(id)).await?;
+    rows.first().map(project::<DB>).transpose()
+}
+
+/// Reads a page, in the order of creation.
+pub(super) async fn list<DB: Engine>(
+    database: &Database<DB>,
+    owner: Uuid,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<Project>, sqlx::Error> {
+    let statement = Statement::new(format!(
+        "select {FIELDS} from projects where owner_id = $1 and id > $2 order by id limit $3"
+    ));
+    let after = after.map_or(Uuid::nil(), |cursor| cursor.id);
+    let rows = database.read(statement.bind(owner).bind(after).bind(size(limit))).await?;
+    rows.iter().map(project::<DB>).collect()
+}
+
+/// Reads those that a group needs.
+pub(super) async fn load<DB: Engine>(
+    connection: &mut DB::Connection,
+    keys: &BTreeSet<Key>,
+) -> Result<Rows<Project>, sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(Rows::default());
+    }
+    let statement = Statement::<DB>::new(format!(
+        "select {FIELDS} from {} cross join projects where owner_id = key_owner and id = key_id",
+        DB::rows(&KEY_COLUMNS)
+    ));
+    let rows = statement.bind(keys_json(keys)?).all(connection).await?;
+    let row =
+        |row| Ok(((get::<DB, _>(row, "owner_id")?, get::<DB, _>(row, "id")?), project::<DB>(row)?));
+    rows.iter().map(row).collect::<Result<_, sqlx::Error>>().map(Rows::new)
+}
+
+/// Writes those that a group has made or changed.
+pub(super) async fn store<DB: Engine>(
+    connection: &mut DB::Connection,
+    projects: &Rows<Project>,
+) -> Result<(), sqlx::Error> {
+    let changed: Vec<Row> = projects.changed().map(row).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let statement = Statement::<DB>::new(format!(
+        "insert into projects ({FIELDS}) select {FIELDS} from {} where true
+         on conflict (owner_id, id) do update set
+             title = excluded.title,
+             description = excluded.description,
+             update_time = excluded.update_time,
+             revision = excluded.revision",
+        DB::rows(&COLUMNS)
+    ));
+    statement.bind(json(changed)?).all(connection).await?;
+    Ok(())
+}
+
+/// Deletes one.
+pub(super) async fn delete<DB: Engine>(
+    connection: &mut DB::Connection,
+    (owner, id): Key,
+) -> Result<(), sqlx::Error> {
+    let statement = Statement::<DB>::new("delete from projects where owner_id = $1 and id = $2");
+    statement.bind(owner).bind(id).all(connection).await?;
+    Ok(())
+}
+
+fn row(((owner_id, id), project): (Key, &Project)) -> Row<'_> {
+    Row {
+        owner_id,
+        id,
+        title: project.title.as_str(),
+        description: project.description.as_str(),
+        create_time: project.create_time.micros(),
+        update_time: project.update_time.micros(),
+        revision: project.revision,
+    }
+}
+
+fn project<DB: Engine>(row: &DB::Row) -> Result<Project, sqlx::Error> {
+    let id = get::<DB, _>(row, "id")?;
+    Ok(Project {
+        id,
+        title: Title::stored(get::<DB, _>(row, "title")?),
+        description: Description::stored(get::<DB, _>(row, "description")?),
+        create_time: time::<DB>(row, "projects", "create_time", id)?,
+        update_time: time::<DB>(row, "projects", "update_time", id)?,
+        revision: get::<DB, _>(row, "revision")?,
+    })
+}

@@ -1,0 +1,101 @@
+//! The rows of one table that a group works on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use shared::{
+    clock::Time,
+    database::{Column, Engine, Kind, get},
+};
+use uuid::Uuid;
+
+use crate::error::Corrupt;
+
+/// What every row is found by: its owner and its id.
+pub(super) type Key = (Uuid, Uuid);
+
+/// The columns of a set of keys, named apart from those of the tables they are joined with.
+pub(super) const KEY_COLUMNS: [Column; 2] = [("key_owner", Kind::Uuid), ("key_id", Kind::Uuid)];
+
+/// Rows as they were read, and as the group changes them.
+#[derive(Debug)]
+pub(super) struct Rows<T> {
+    rows: BTreeMap<Key, T>,
+    changed: BTreeSet<Key>,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self::new(BTreeMap::new())
+    }
+}
+
+impl<T> Rows<T> {
+    /// Rows as they were read.
+    pub(super) fn new(rows: BTreeMap<Key, T>) -> Self {
+        Self { rows, changed: BTreeSet::new() }
+    }
+
+    /// The row of this key.
+    pub(super) fn get(&self, key: Key) -> Option<&T> {
+        self.rows.get(&key)
+    }
+
+    /// Takes over a row that is new or has changed.
+    pub(super) fn put(&mut self, key: Key, row: T) {
+        self.rows.insert(key, row);
+        self.changed.insert(key);
+    }
+
+    /// Forgets a row that has been deleted.
+    pub(super) fn remove(&mut self, key: Key) {
+        self.rows.remove(&key);
+    }
+
+    /// The rows that are new or have changed.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.changed.iter().filter_map(|key| Some((*key, self.rows.get(key)?)))
+    }
+}
+
+/// Keys as the JSON that a statement takes apart.
+pub(super) fn keys_json(keys: &BTreeSet<Key>) -> Result<String, sqlx::Error> {
+    #[derive(Serialize)]
+    struct Row {
+        key_owner: Uuid,
+        key_id: Uuid,
+    }
+    json(keys.iter().map(|&(key_owner, key_id)| Row { key_owner, key_id }))
+}
+
+/// A set of rows as the JSON that a statement takes apart.
+pub(super) fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<String, sqlx::Error> {
+    let rows: Vec<T> = rows.into_iter().collect();
+    serde_json::to_string(&rows).map_err(|fault| sqlx::Error::Encode(Box::new(fault)))
+}
+
+/// Reads a time.
+pub(super) fn time<DB: Engine>(
+    row: &DB::Row,
+    table: &'static str,
+    column: &'static str,
+    id: Uuid,
+) -> Result<Time, sqlx::Error> {
+    let micros = get::<DB, _>(row, column)?;
+    Time::from_micros(micros).ok_or_else(|| corrupt(table, column, id, micros))
+}
+
+/// The error of a row that contradicts the types of this service.
+pub(super) fn corrupt(
+    table: &'static str,
+    column: &'static str,
+    id: Uuid,
+    value: i64,
+) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(Corrupt { table, column, id, value }))
+}
+
+/// A number of rows as the database counts them.
+pub(super) fn size(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

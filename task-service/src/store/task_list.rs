@@ -1,0 +1,96 @@
+//! A page of tasks: the one statement that depends on the request.
+
+use shared::{
+    clock::Time,
+    database::{Database, Engine, Statement},
+};
+use uuid::Uuid;
+
+use super::{
+    rows::size,
+    tasks::{DUE_NEVER, FIELDS, NOT_DELETED, task},
+};
+use crate::{
+    pages::Cursor,
+    tasks::{Task, TaskFilter, TaskOrder},
+};
+
+/// Reads a page of those that are not deleted and pass the filter, in its order.
+pub(super) async fn list<DB: Engine>(
+    database: &Database<DB>,
+    owner: Uuid,
+    filter: &TaskFilter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<Task>, sqlx::Error> {
+    let mut statement = Statement::new(format!("select {FIELDS} from tasks where owner_id = "));
+    statement.push_bind(owner).push(" and delete_time = ").push_bind(NOT_DELETED);
+    push_filter(&mut statement, filter);
+    push_order(&mut statement, filter, after);
+    statement.push(" limit ").push_bind(size(limit));
+    database.read(statement).await?.iter().map(task::<DB>).collect()
+}
+
+fn push_filter<DB: Engine>(statement: &mut Statement<DB>, filter: &TaskFilter) {
+    if let Some(project) = filter.project_id {
+        statement.push(" and project_id = ").push_bind(project);
+    }
+    if !filter.statuses.is_empty() {
+        for (index, status) in filter.statuses.iter().enumerate() {
+            statement.push(if index == 0 { " and status in (" } else { ", " });
+            statement.push_bind(*status as i64);
+        }
+        statement.push(")");
+    }
+    if filter.due_start.is_some() || filter.due_end.is_some() {
+        // An end is always given, so that what is due never is left out.
+        let (start, end) = (filter.due_start.map(Time::micros), filter.due_end.map(Time::micros));
+        statement.push(" and due_time >= ").push_bind(start.unwrap_or(i64::MIN));
+        statement.push(" and due_time < ").push_bind(end.unwrap_or(DUE_NEVER));
+    }
+}
+
+/// The keyset condition and the order that it belongs to.
+fn push_order<DB: Engine>(
+    statement: &mut Statement<DB>,
+    filter: &TaskFilter,
+    after: Option<Cursor>,
+) {
+    let beyond = if filter.descending { "<" } else { ">" };
+    let column = column(filter.order);
+    match (after, column) {
+        (None, _) => {}
+        (Some(after), None) => {
+            statement.push(&format!(" and id {beyond} ")).push_bind(after.id);
+        }
+        (Some(after), Some(column)) => {
+            statement.push(&format!(" and ({column}, id) {beyond} (")).push_bind(after.key);
+            statement.push(", ").push_bind(after.id).push(")");
+        }
+    }
+    let direction = if filter.descending { " desc" } else { "" };
+    let first = column.map(|column| format!("{column}{direction}, ")).unwrap_or_default();
+    statement.push(&format!(" order by {first}id{direction}"));
+}
+
+/// Where the page after this task begins.
+#[must_use]
+pub fn cursor(task: &Task, order: TaskOrder) -> Cursor {
+    let key = match order {
+        TaskOrder::CreateTime => 0,
+        TaskOrder::UpdateTime => task.update_time.micros(),
+        TaskOrder::DueTime => task.due_time.map_or(DUE_NEVER, Time::micros),
+        TaskOrder::Priority => task.priority as i64,
+    };
+    Cursor { key, id: task.id }
+}
+
+/// The column that comes before the id. Ids alone are in the order of creation.
+fn column(order: TaskOrder) -> Option<&'static str> {
+    match order {
+        TaskOrder::CreateTime => None,
+        TaskOrder::UpdateTime => Some("update_time"),
+        TaskOrder::DueTime => Some("due_time"),
+        TaskOrder::Priority => Some("priority"),
+    }
+}

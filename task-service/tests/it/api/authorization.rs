@@ -1,0 +1,110 @@
+//! Who is let in.
+
+use std::time::Duration;
+
+use e2e::{AuthServer, Identity, PASSWORD, Person, TaskServer, refused};
+use shared::pb::{auth::LoginRequest, task::ListTasksRequest};
+use tonic::{Code, metadata::AsciiMetadataValue};
+
+use super::Scene;
+
+async fn refusal(mut person: Person) -> (Code, String) {
+    let refused = refused(person.tasks.list_tasks(ListTasksRequest::default()).await);
+    (refused.code, refused.reason)
+}
+
+fn sending(scene: &Scene, values: &[&str]) -> Person {
+    let values = values.iter().map(|value| value.parse::<AsciiMetadataValue>().unwrap());
+    Person::new("somebody", scene.server.channel(), Identity(values.collect()))
+}
+
+#[tokio::test]
+async fn without_one_well_formed_authorization_nobody_is_let_in() {
+    let scene = Scene::new().await;
+    let good = format!("Bearer {}", scene.ann.token);
+    assert_eq!(
+        refusal(scene.server.anonymous()).await,
+        (Code::Unauthenticated, "TOKEN_MISSING".to_owned())
+    );
+    let token = &scene.ann.token;
+    for values in [
+        vec![good.as_str(), good.as_str()],
+        vec![good.as_str(), "Basic YTpi"],
+        vec![""],
+        vec!["Bearer"],
+        vec!["Bearer "],
+        vec![token],
+        vec![&format!("Basic {token}")],
+        vec![&format!("Bearer  {token}")],
+        vec![&format!("Bearer {token} {token}")],
+        vec![&format!("Bearer {token},")],
+    ] {
+        assert_eq!(
+            refusal(sending(&scene, &values)).await,
+            (Code::Unauthenticated, "TOKEN_INVALID".to_owned()),
+            "{values:?}"
+        );
+    }
+    for good in [&good, &format!("bearer {token}"), &format!("BEARER {token}")] {
+        let mut somebody = sending(&scene, &[good]);
+        somebody.tasks.list_tasks(ListTasksRequest::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_the_issuers_is_refused() {
+    let scene = Scene::new().await;
+    let (head, signature) = scene.ann.token.rsplit_once('.').unwrap();
+    let (header, payload) = head.split_once('.').unwrap();
+    let none = "eyJhbGciOiJub25lIn0";
+    let stranger = AuthServer::start().await.register("ann").await;
+    for token in [
+        format!("{none}.{payload}."),
+        format!("{none}.{payload}.{signature}"),
+        format!("{header}.{payload}."),
+        format!("{header}.{}.{signature}", payload.replace('A', "B")),
+        format!("{head}.{}", "A".repeat(86)),
+        "a".repeat(5_000),
+        stranger.token,
+    ] {
+        assert_eq!(
+            refusal(scene.server.bearer(&token)).await,
+            (Code::Unauthenticated, "TOKEN_INVALID".to_owned()),
+            "{token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_other_services_is_refused() {
+    let mut scene = Scene::new().await;
+    let request = LoginRequest {
+        login: "ann".to_owned(),
+        password: PASSWORD.to_owned(),
+        audiences: vec!["auth-service".to_owned()],
+    };
+    let mut anonymous = scene.auth.anonymous();
+    let tokens = anonymous.auth.login(request).await.unwrap().into_inner().tokens.unwrap();
+    assert_eq!(
+        refusal(scene.server.bearer(&tokens.access_token)).await,
+        (Code::Unauthenticated, "TOKEN_INVALID".to_owned())
+    );
+    scene.ann.tasks.list_tasks(ListTasksRequest::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_of_another_issuer_name_is_refused() {
+    let auth = AuthServer::start().await;
+    let server = TaskServer::start_with(&auth, [("TASK_ISSUER", "somebody-else")]).await;
+    let ann = server.register(&auth, "ann").await;
+    assert_eq!(refusal(ann).await, (Code::Unauthenticated, "TOKEN_INVALID".to_owned()));
+}
+
+#[tokio::test]
+async fn a_token_ends_also_one_that_was_good_a_moment_ago() {
+    let mut scene = Scene::new().await;
+    scene.auth.clock.advance(Duration::from_secs(15 * 60 + 4));
+    scene.ann.tasks.list_tasks(ListTasksRequest::default()).await.unwrap();
+    scene.auth.clock.advance(Duration::from_secs(1));
+    assert_eq!(refusal(scene.ann).await, (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
+}

@@ -1,0 +1,56 @@
+//! `ProjectService.CreateProject`.
+
+use e2e::refused;
+use shared::pb::task::{CreateProjectRequest, ListProjectsRequest, Project};
+use tonic::Code;
+
+use super::{Scene, bad_descriptions, bad_titles, create_project, invalid};
+
+#[tokio::test]
+async fn a_project_comes_back_as_it_was_sent() {
+    let mut scene = Scene::new().await;
+    let sent = Project {
+        id: "ignored".to_owned(),
+        title: " Ünïcode 🦀 '); drop table projects; -- ".to_owned(),
+        description: "one\r\n\ttwo".to_owned(),
+        etag: "ignored".to_owned(),
+        ..Project::default()
+    };
+    let request = CreateProjectRequest { project: Some(sent.clone()) };
+    let made = scene.ann.projects.create_project(request).await.unwrap().into_inner();
+    let made = made.project.unwrap();
+    assert_eq!((&made.title, &made.description), (&sent.title, &sent.description));
+    assert_eq!(made.create_time.unwrap().seconds, scene.auth.clock.now().seconds());
+    assert_eq!(made.update_time, made.create_time);
+    assert!(made.id.len() == 36 && !made.etag.is_empty() && made.etag != sent.etag);
+}
+
+#[tokio::test]
+async fn every_violation_is_reported_and_nothing_is_made() {
+    let mut scene = Scene::new().await;
+    for title in bad_titles() {
+        for description in bad_descriptions() {
+            let project = Project { title: title.clone(), description, ..Project::default() };
+            let request = CreateProjectRequest { project: Some(project) };
+            let answer = scene.ann.projects.create_project(request).await;
+            assert_eq!(invalid(answer), ["project.title", "project.description"]);
+        }
+    }
+    let nothing = CreateProjectRequest { project: None };
+    assert_eq!(invalid(scene.ann.projects.create_project(nothing).await), ["project.title"]);
+    let all = scene.ann.projects.list_projects(ListProjectsRequest::default()).await.unwrap();
+    assert_eq!(all.into_inner().projects, []);
+}
+
+#[tokio::test]
+async fn the_quota_is_the_operators() {
+    let mut scene = Scene::with([("TASK_PROJECT_QUOTA", "2")]).await;
+    create_project(&mut scene.ann, "one").await;
+    create_project(&mut scene.ann, "two").await;
+    let project = Project { title: "three".to_owned(), ..Project::default() };
+    let request = CreateProjectRequest { project: Some(project) };
+    let refused = refused(scene.ann.projects.create_project(request).await);
+    assert_eq!(refused.kind(), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
+    assert_eq!(refused.retry, None, "waiting does not help");
+    create_project(&mut scene.bob, "one").await;
+}

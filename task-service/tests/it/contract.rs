@@ -1,0 +1,141 @@
+//! What the store promises, on every engine: one suite, run on SQLite and on PostgreSQL.
+
+mod groups;
+mod isolation;
+mod lists;
+mod projects;
+mod tasks;
+mod vault;
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    clock::{Clock, Time},
+    database::Engine,
+    testing::Forge,
+    trust::Caller,
+};
+use task_service::{
+    error::{Error, Refusal},
+    projects::{NewProject, Project},
+    store::{Quotas, SqlStore},
+    tasks::{NewTask, Priority, Status, Task},
+    text::{Description, Title},
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Runs each test on each engine.
+macro_rules! on_every_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::contract::Scene::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(scene) = crate::contract::Scene::postgres().await {
+                    super::$test(scene).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_every_engine;
+
+pub(crate) const QUOTAS: Quotas = Quotas { projects: 10, tasks: 300 };
+
+/// A store with an empty database, and two people who use it.
+pub(crate) struct Scene<DB: Engine> {
+    pub(crate) store: Arc<SqlStore<DB>>,
+    pub(crate) url: String,
+    pub(crate) clock: Clock,
+    pub(crate) ann: Caller,
+    pub(crate) bob: Caller,
+    _directory: Option<TempDir>,
+}
+
+impl Scene<sqlx::Sqlite> {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("task.db").display());
+        Self::open(url, Some(directory)).await
+    }
+}
+
+impl Scene<sqlx::Postgres> {
+    pub(crate) async fn postgres() -> Option<Self> {
+        Some(Self::open(e2e::postgres::database().await?, None).await)
+    }
+}
+
+impl<DB: Engine> Scene<DB> {
+    async fn open(url: String, directory: Option<TempDir>) -> Self {
+        let clock = Clock::manual(at(1_700_000_000));
+        let store = Arc::new(SqlStore::open(&url, QUOTAS, clock.clone()).await.unwrap());
+        let forge = Forge::new();
+        let (ann, bob) = (forge.caller(Uuid::now_v7()), forge.caller(Uuid::now_v7()));
+        Self { store, url, clock, ann, bob, _directory: directory }
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn second_store(&self) -> SqlStore<DB> {
+        SqlStore::open(&self.url, QUOTAS, self.clock.clone()).await.unwrap()
+    }
+
+    pub(crate) async fn project(&self, caller: &Caller, title: &str) -> Project {
+        self.store.create_project(caller, new_project(title)).await.unwrap()
+    }
+
+    pub(crate) async fn task(&self, caller: &Caller, new: NewTask) -> Task {
+        self.store.create_task(caller, new).await.unwrap()
+    }
+
+    /// Moves the clock, and says what it shows then.
+    pub(crate) fn later(&self) -> Time {
+        self.clock.advance(Duration::from_secs(1));
+        self.clock.now()
+    }
+}
+
+pub(crate) fn at(second: i64) -> Time {
+    Time::from_seconds(second)
+}
+
+pub(crate) fn title(text: &str) -> Title {
+    Title::parse(text.to_owned()).unwrap()
+}
+
+pub(crate) fn description(text: &str) -> Description {
+    Description::parse(text.to_owned()).unwrap()
+}
+
+pub(crate) fn new_project(text: &str) -> NewProject {
+    NewProject { title: title(text), description: description("") }
+}
+
+pub(crate) fn new_task(text: &str) -> NewTask {
+    NewTask {
+        project_id: None,
+        title: title(text),
+        description: description(""),
+        status: Status::Todo,
+        priority: Priority::Medium,
+        due_time: None,
+    }
+}
+
+pub(crate) fn task_in(project: &Project, text: &str) -> NewTask {
+    NewTask { project_id: Some(project.id), ..new_task(text) }
+}
+
+/// The refusal that an answer must be.
+pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, Error>) -> Refusal {
+    match answer {
+        Err(Error::Refused(refusal)) => refusal,
+        other => panic!("no refusal: {other:?}"),
+    }
+}

@@ -1,0 +1,123 @@
+//! Projects.
+
+use shared::database::Engine;
+use task_service::{error::Refusal, etag::Etag, projects::ProjectChange, tasks::TaskFilter};
+use uuid::Uuid;
+
+use super::{
+    QUOTAS, Scene, description, new_project, new_task, on_every_engine, refusal, task_in, title,
+};
+
+on_every_engine!(
+    a_project_is_kept_as_it_was_given,
+    a_change_touches_what_it_names,
+    a_stale_etag_changes_nothing,
+    a_missing_project_is_not_found,
+    a_project_with_tasks_stays_unless_forced,
+    a_deleted_task_does_not_keep_its_project,
+    the_quota_counts_what_is_there,
+);
+
+async fn a_project_is_kept_as_it_was_given<DB: Engine>(scene: Scene<DB>) {
+    let mut new = new_project("Größe 🦀 '; drop table projects; --");
+    new.description = description("line one\r\n\ttwo \"quoted\" \\ {json} $1 \u{202e}");
+    let made = scene.store.create_project(&scene.ann, new.clone()).await.unwrap();
+    assert_eq!((&made.title, &made.description), (&new.title, &new.description));
+    assert_eq!((made.create_time, made.update_time), (scene.clock.now(), scene.clock.now()));
+    assert_eq!(scene.store.get_project(&scene.ann, made.id).await.unwrap(), made);
+    assert_eq!(scene.second_store().await.get_project(&scene.ann, made.id).await.unwrap(), made);
+}
+
+async fn a_change_touches_what_it_names<DB: Engine>(scene: Scene<DB>) {
+    let made = scene.project(&scene.ann, "one").await;
+    let now = scene.later();
+    let change = ProjectChange { title: Some(title("two")), description: None };
+    let changed = scene.store.update_project(&scene.ann, made.id, None, change).await.unwrap();
+    assert_eq!(changed.title, title("two"));
+    assert_eq!((&changed.description, changed.create_time), (&made.description, made.create_time));
+    assert_eq!(changed.update_time, now);
+    assert!(changed.revision > made.revision);
+    assert_eq!(scene.store.get_project(&scene.ann, made.id).await.unwrap(), changed);
+}
+
+async fn a_stale_etag_changes_nothing<DB: Engine>(scene: Scene<DB>) {
+    let made = scene.project(&scene.ann, "one").await;
+    let seen = Some(Etag::of(made.revision));
+    let rename = |text| ProjectChange { title: Some(title(text)), description: None };
+    let store = &scene.store;
+    let changed = store.update_project(&scene.ann, made.id, seen, rename("two")).await.unwrap();
+    let late = store.update_project(&scene.ann, made.id, seen, rename("three")).await;
+    assert_eq!(refusal(late), Refusal::EtagMismatch);
+    let late = store.delete_project(&scene.ann, made.id, seen, true).await;
+    assert_eq!(refusal(late), Refusal::EtagMismatch);
+    assert_eq!(store.get_project(&scene.ann, made.id).await.unwrap(), changed);
+    store
+        .delete_project(&scene.ann, made.id, Some(Etag::of(changed.revision)), false)
+        .await
+        .unwrap();
+}
+
+async fn a_missing_project_is_not_found<DB: Engine>(scene: Scene<DB>) {
+    let (store, ann, id) = (&scene.store, &scene.ann, Uuid::now_v7());
+    let change = ProjectChange::default;
+    assert_eq!(refusal(store.get_project(ann, id).await), Refusal::ProjectNotFound);
+    assert_eq!(
+        refusal(store.update_project(ann, id, None, change()).await),
+        Refusal::ProjectNotFound
+    );
+    assert_eq!(refusal(store.delete_project(ann, id, None, true).await), Refusal::ProjectNotFound);
+}
+
+async fn a_project_with_tasks_stays_unless_forced<DB: Engine>(scene: Scene<DB>) {
+    let (store, ann) = (&scene.store, &scene.ann);
+    let project = scene.project(ann, "one").await;
+    let inside = [
+        scene.task(ann, task_in(&project, "a")).await,
+        scene.task(ann, task_in(&project, "b")).await,
+    ];
+    let outside = scene.task(ann, new_task("c")).await;
+
+    let refused = store.delete_project(ann, project.id, None, false).await;
+    assert_eq!(refusal(refused), Refusal::ProjectNotEmpty);
+    assert_eq!(store.get_task(ann, inside[0].id).await.unwrap(), inside[0]);
+
+    let now = scene.later();
+    store.delete_project(ann, project.id, None, true).await.unwrap();
+    let missing = store.get_project(ann, project.id).await;
+    assert_eq!(refusal(missing), Refusal::ProjectNotFound);
+    let mut revisions = vec![outside.revision];
+    for task in &inside {
+        let gone = store.get_task(ann, task.id).await.unwrap();
+        assert_eq!((gone.delete_time, gone.update_time), (Some(now), now));
+        revisions.push(gone.revision);
+    }
+    assert_eq!(store.get_task(ann, outside.id).await.unwrap(), outside);
+    let next = scene.task(ann, new_task("d")).await;
+    revisions.push(next.revision);
+    revisions[1..3].sort_unstable();
+    assert!(revisions.is_sorted_by(|a, b| a < b), "each change has its own: {revisions:?}");
+    let left = store.list_tasks(ann, &TaskFilter::default(), None, 10).await.unwrap();
+    assert_eq!(left, [outside, next]);
+}
+
+async fn a_deleted_task_does_not_keep_its_project<DB: Engine>(scene: Scene<DB>) {
+    let (store, ann) = (&scene.store, &scene.ann);
+    let project = scene.project(ann, "one").await;
+    let task = scene.task(ann, task_in(&project, "a")).await;
+    store.delete_task(ann, task.id, None).await.unwrap();
+    store.delete_project(ann, project.id, None, false).await.unwrap();
+    assert!(store.get_task(ann, task.id).await.unwrap().delete_time.is_some());
+}
+
+async fn the_quota_counts_what_is_there<DB: Engine>(scene: Scene<DB>) {
+    let mut last = None;
+    for number in 0..QUOTAS.projects {
+        last = Some(scene.project(&scene.ann, &number.to_string()).await);
+    }
+    let more = || scene.store.create_project(&scene.ann, new_project("more"));
+    assert_eq!(refusal(more().await), Refusal::QuotaExceeded);
+    scene.project(&scene.bob, "bob has his own").await;
+    scene.store.delete_project(&scene.ann, last.unwrap().id, None, false).await.unwrap();
+    more().await.unwrap();
+    assert_eq!(refusal(more().await), Refusal::QuotaExceeded);
+}
