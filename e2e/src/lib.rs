@@ -5,6 +5,7 @@
 //! the tests of a process. Everything here panics when a test can not be set up: use it in tests
 //! and nowhere else.
 #![expect(clippy::expect_used, reason = "a test that can not be set up shall fail at once")]
+#![expect(clippy::panic, reason = "the same")]
 #![expect(clippy::missing_panics_doc, reason = "everything here panics, as said above")]
 
 pub mod postgres;

@@ -54,6 +54,8 @@ pub async fn database() -> Option<String> {
     Some(format!("postgres://test@{host}/{name}"))
 }
 
+#[expect(clippy::disallowed_methods, reason = "where the tests run is no setting of a service")]
+#[expect(clippy::print_stderr, reason = "whoever runs the tests shall know what was skipped")]
 fn start() -> Option<Server> {
     let Some(bin) = programs() else {
         assert!(std::env::var_os("CI").is_none(), "in CI the tests need PostgreSQL");
@@ -75,6 +77,7 @@ fn start() -> Option<Server> {
 }
 
 /// Where the server's programs are: Debian keeps them off the PATH.
+#[expect(clippy::disallowed_methods, reason = "where the tests run is no setting of a service")]
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

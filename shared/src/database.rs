@@ -61,11 +61,6 @@ impl<DB: Engine> Database<DB> {
     pub async fn connect_writer(&self) -> Result<DB::Connection, sqlx::Error> {
         self.writer.connect().await
     }
-
-    /// Ends every reading connection, so that the engine can tidy up behind them.
-    pub async fn close(&self) {
-        self.readers.close().await;
-    }
 }
 
 /// Why a database does not open.

@@ -31,7 +31,9 @@ impl Env {
     /// have. Only names with the prefix are looked at: one file may serve several services.
     #[must_use]
     pub fn load(prefix: &'static str) -> Self {
-        let process = std::env::vars_os()
+        #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+        let process = std::env::vars_os();
+        let process = process
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.starts_with(prefix));
         let mut env = Self::of(prefix, []);
@@ -292,10 +294,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "from a file\n").unwrap();
         let path = file.path().display().to_string();
-        let mut env = Env::of("T_", [("T_KEY_FILE", &path)]);
+        let mut env = Env::of("T_", [("T_KEY_FILE", path.as_str())]);
         assert_eq!(env.secret("T_KEY").unwrap().expose_secret(), "from a file");
 
-        let mut env = Env::of("T_", [("T_KEY_FILE", &path), ("T_KEY", "x")]);
+        let mut env = Env::of("T_", [("T_KEY_FILE", path.as_str()), ("T_KEY", "x")]);
         assert!(env.secret("T_KEY").is_none());
         assert!(env.finish(()).is_err());
     }

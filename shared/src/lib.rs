@@ -2,8 +2,9 @@
 //!
 //! Read in this order: [`trust`] verifies access tokens offline and is the only maker of a
 //! [`trust::Caller`]; [`database`] is the one way to SQLite and PostgreSQL; [`server`] is the shell
-//! that both services run in. The rest is small: [`pb`] are the wire types, [`status`] and
-//! [`fields`] say what is wrong with a call, [`env`] reads settings, [`clock`] is the time.
+//! that both services run in. The rest is small: [`pb`] are the wire types, [`status`], [`fields`]
+//! and [`mask`] say what is wrong with a call, [`mod@env`] reads settings, [`clock`] is the time and
+//! [`ids`] follow it.
 
 pub mod trust;
 pub mod database;
@@ -15,5 +16,6 @@ pub mod fields;
 pub mod mask;
 pub mod env;
 pub mod clock;
+pub mod ids;
 #[cfg(feature = "testing")]
 pub mod testing;

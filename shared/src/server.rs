@@ -1,6 +1,6 @@
 //! The shell that both services run in: limits, call ids, health, reflection, an end that comes.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, net::SocketAddr, time::Duration};
 
 use http::{HeaderName, Request, Response};
 use tokio::net::TcpListener;
@@ -61,8 +61,12 @@ pub async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     let names: Vec<_> = service.names.iter().copied().chain([""]).collect();
     report(&reporter, &names, ServingStatus::NotServing).await;
-    let reflection =
-        || Reflection::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
+    // The error details too, or clients could not show them.
+    let reflection = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
     service
         .routes
         .add_service(health)
@@ -94,7 +98,7 @@ async fn server(
 ) -> Result<(), ServeError> {
     let layers = ServiceBuilder::new()
         .set_request_id(CALL_ID, MakeRequestUuid)
-        .layer(TraceLayer::new_for_grpc().make_span_with(span))
+        .layer(TraceLayer::new_for_grpc().make_span_with(span).on_failure(()))
         .propagate_request_id(CALL_ID)
         .layer(CatchPanicLayer::custom(panicked));
     Server::builder()
@@ -132,9 +136,29 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     status::internal().into_http()
 }
 
+/// Listens on an address, and says where.
+///
+/// # Errors
+/// When the address is taken, or is none of this machine.
+pub async fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listener = TcpListener::bind(addr).await;
+    let listener = listener.map_err(|source| ServeError::Listen { addr, source })?;
+    // Port 0 has become a real one.
+    tracing::info!(addr = %listener.local_addr().unwrap_or(addr), "listening");
+    Ok(listener)
+}
+
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The address can not be listened on.
+    #[error("can not listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The listener failed.
     #[error("the listener failed: {0}")]
     Transport(#[from] tonic::transport::Error),

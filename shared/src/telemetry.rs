@@ -1,5 +1,7 @@
 //! What the service tells its operator.
 
+use std::{error::Error, io::Write, process::ExitCode};
+
 use tracing_subscriber::EnvFilter;
 
 /// Writes events to the standard error, those of level `info` and above unless `RUST_LOG` says
@@ -14,4 +16,11 @@ pub fn start() {
     if started.is_err() {
         tracing::debug!("events are being written already");
     }
+}
+
+/// Says on the standard error why the program ends, and ends it with this code.
+pub fn fail(code: u8, error: &dyn Error) -> ExitCode {
+    // When the standard error is gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{error}");
+    ExitCode::from(code)
 }

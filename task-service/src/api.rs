@@ -10,6 +10,7 @@ use shared::{
     clock::Time,
     database::Engine,
     fields::Violations,
+    ids::parse_id,
     pb::task::{
         project_service_server::{self, ProjectServiceServer},
         task_service_server::{self, TaskServiceServer},
@@ -20,7 +21,7 @@ use shared::{
 use tonic::service::{Routes, interceptor::InterceptedService};
 use uuid::Uuid;
 
-use crate::{etag::Etag, ids::parse_id, pages::PageKey, store::SqlStore};
+use crate::{etag::Etag, pages::PageKey, store::SqlStore};
 use projects::Projects;
 use tasks::Tasks;
 

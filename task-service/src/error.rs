@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::{
-    database::WriteError,
+    database::{WriteError, is_unavailable},
     fields::Violations,
     status::{internal, refusal, retry_later},
 };
@@ -85,13 +85,11 @@ impl From<Error> for Status {
                 RETRY,
             ),
             Error::Write(WriteError::Closed | WriteError::Unavailable(_)) => unavailable(&error),
-            Error::Write(
+            Error::Read(ref cause) if is_unavailable(cause) => unavailable(&error),
+            Error::Read(_)
+            | Error::Write(
                 WriteError::Refused(_) | WriteError::Panicked | WriteError::Unanswered,
             ) => bug(&error),
-            Error::Read(ref cause) if shared::database::is_unavailable(cause) => {
-                unavailable(&error)
-            }
-            Error::Read(_) => bug(&error),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps users' projects and tasks, each user's own.
 //!
 //! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about,
-//! made of the small types in [`text`], [`ids`], [`etag`] and [`pages`]; [`store`] is the SQL. A call
+//! made of the small types in [`text`], [`etag`] and [`pages`]; [`store`] is the SQL. A call
 //! of `CreateTask` passes three places: the [`Bearer`] interceptor, `api/tasks.rs`, `store/tasks.rs`.
 //!
 //! The service trusts the tokens of auth-service, but asks it for nothing while it serves a call.
@@ -11,7 +11,6 @@ pub mod api;
 pub mod tasks;
 pub mod projects;
 pub mod text;
-pub mod ids;
 pub mod etag;
 pub mod pages;
 pub mod store;

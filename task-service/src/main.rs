@@ -1,11 +1,14 @@
 //! The program: configuration, telemetry, listener, service.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shared::{clock::Clock, server::ended_by_operator, telemetry};
+use shared::{
+    clock::Clock,
+    server::{ended_by_operator, listen},
+    telemetry,
+};
 use task_service::{config::Config, migrate, serve};
-use tokio::net::TcpListener;
 
 /// Keeps users' projects and tasks, each user's own.
 #[derive(Parser)]
@@ -28,7 +31,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config = match Config::from_env() {
         Ok(config) => config,
-        Err(faults) => return fail(2, &faults),
+        Err(faults) => return telemetry::fail(2, &faults),
     };
     telemetry::start();
     let done = match arguments.command.unwrap_or(Command::Serve) {
@@ -37,21 +40,13 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, error.as_ref()),
+        Err(error) => telemetry::fail(1, error.as_ref()),
     }
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let shutdown = ended_by_operator()?;
-    let listener = TcpListener::bind(config.addr).await?;
-    tracing::info!(addr = %listener.local_addr()?, "task-service listens");
+    let listener = listen(config.addr).await?;
     serve(listener, config, Clock::system(), shutdown).await?;
     Ok(())
-}
-
-/// Says on the standard error why the program ends.
-fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
-    // When the standard error is gone there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{error}");
-    ExitCode::from(code)
 }

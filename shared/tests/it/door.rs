@@ -10,6 +10,8 @@ use sqlx::{Sqlite, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
+use crate::support::soon;
+
 const MIGRATIONS: Migrations = Migrations {
     sqlite: &[("one table", "create table taken (value bigint not null check (value >= 0))")],
     postgres: &[],
@@ -94,7 +96,7 @@ impl Scene {
     /// A write that is handed in when it is polled first.
     fn take(&self, value: i64) -> Answer {
         let door = self.door.clone();
-        Box::pin(async move { door.submit(|slot| Take { value, slot }).await })
+        Box::pin(async move { soon(door.submit(|slot| Take { value, slot })).await })
     }
 
     /// A write that waits in the queue.
@@ -106,7 +108,7 @@ impl Scene {
 
     /// The values of the next transaction, once it has begun.
     async fn begun(&mut self) -> Vec<i64> {
-        self.begun.recv().await.unwrap()
+        soon(self.begun.recv()).await.unwrap()
     }
 
     fn open_gate(&self) {
@@ -262,6 +264,7 @@ async fn writes_are_refused_when_the_queue_is_full_and_taken_again_later() {
     let (scene, first) = Scene::busy().await;
     let mut answers = Vec::new();
     let overload = loop {
+        assert!(answers.len() < 100_000, "the queue has no end");
         let mut answer = scene.take(1);
         match (&mut answer).now_or_never() {
             None => answers.push(answer),

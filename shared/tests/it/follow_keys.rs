@@ -28,7 +28,7 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use crate::support::Scene;
+use crate::support::{Scene, soon};
 
 /// What the issuer answers, and when it was asked.
 struct Issuer {
@@ -137,11 +137,11 @@ impl Pair {
     }
 
     async fn asked(&mut self) -> Instant {
-        self.asked.recv().await.unwrap()
+        soon(self.asked.recv()).await.unwrap()
     }
 
     async fn saved(&mut self) -> Vec<PublicKey> {
-        self.saves.recv().await.unwrap()
+        soon(self.saves.recv()).await.unwrap()
     }
 }
 
@@ -186,7 +186,7 @@ async fn saved_keys_verify_while_the_issuer_is_away_and_new_ones_are_learnt_when
     let scene = Scene::untrusting();
     let (old, new) = (scene.forge.public(), scene.other.public());
     let mut pair = Pair::new(scene, Ok(vec![published(&new)]), vec![old]);
-    pair.verifier().ready().await;
+    soon(pair.verifier().ready()).await;
     let token = pair.scene.token();
     assert!(pair.verifier().verify(&token).is_ok());
     assert_eq!(pair.verifier().verify(&stranger(&pair.scene)), Err(Rejection::Undecidable));

@@ -1,6 +1,6 @@
 //! A verifier with a clock that stands still, the keys that it trusts, and JSON to tamper with.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use shared::{
     clock::{Clock, Time},
@@ -102,6 +102,11 @@ impl Object {
     pub(crate) fn text(&self) -> String {
         self.text_after("")
     }
+}
+
+/// What the future gives. It is ready at once or very soon, or else the test fails and does not hang.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it comes soon")
 }
 
 /// What a program can read of an error: its code, and the reason of its `ErrorInfo`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shared::{
     database::Engine,
     fields::Violations,
+    ids::parse_id,
     mask::Mask,
     pb::task::{
         self as pb, CreateProjectRequest, CreateProjectResponse, DeleteProjectRequest,
@@ -20,7 +21,6 @@ use uuid::Uuid;
 use super::{only_id, parse_etag, timestamp};
 use crate::{
     etag::Etag,
-    ids::parse_id,
     pages::{Cursor, Page, PageKey},
     projects::{NewProject, Project, ProjectChange},
     store::SqlStore,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use shared::{
     database::Engine,
     fields::Violations,
+    ids::parse_id,
     pb::task::{
         CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
         GetTaskRequest, GetTaskResponse, ListTasksRequest, ListTasksResponse, UpdateTaskRequest,
@@ -18,7 +19,6 @@ use tonic::{Request, Response, Status};
 
 use super::{only_id, parse_etag};
 use crate::{
-    ids::parse_id,
     pages::{Page, PageKey},
     store::{SqlStore, cursor},
     tasks::NewTask,

@@ -9,6 +9,7 @@
 use shared::{
     clock::{Clock, Time},
     database::{Engine, Writer},
+    ids::new_id,
 };
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use super::{
     rows::Rows,
     tasks, vault,
 };
-use crate::{error::Refusal, etag::Etag, ids::new_id, projects::Project, tasks::Task};
+use crate::{error::Refusal, etag::Etag, projects::Project, tasks::Task};
 
 /// The tables of this service.
 #[derive(Debug)]

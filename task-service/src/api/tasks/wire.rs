@@ -4,6 +4,7 @@ use prost_types::Timestamp;
 use shared::{
     clock::{Time, TimeOutOfRange},
     fields::Violations,
+    ids::{IdFault, parse_id},
     mask::Mask,
     pb::task::{
         self as pb, CreateTaskRequest, ListTasksRequest, TaskPriority, TaskStatus,
@@ -15,7 +16,6 @@ use uuid::Uuid;
 use crate::{
     api::{parse_etag, timestamp},
     etag::Etag,
-    ids::{IdFault, parse_id},
     tasks::{NewTask, Priority, Status, Task, TaskChange, TaskFilter, TaskOrder},
     text::{Description, Title},
 };

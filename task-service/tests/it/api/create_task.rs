@@ -30,8 +30,13 @@ async fn a_task_comes_back_as_it_was_sent() {
     let made = create_task(&mut scene.ann, sent.clone()).await;
     let now = made.create_time;
     assert_eq!(now.unwrap().seconds, scene.auth.clock.now().seconds());
-    let set = (made.id.clone(), made.etag.clone());
-    let expected = Task { id: set.0, etag: set.1, create_time: now, update_time: now, ..sent };
+    let expected = Task {
+        id: made.id.clone(),
+        etag: made.etag.clone(),
+        create_time: now,
+        update_time: now,
+        ..sent
+    };
     assert_eq!(made, expected);
     assert_eq!(get_task(&mut scene.ann, &made.id).await, made);
 }

@@ -41,11 +41,11 @@ async fn walk<DB: Engine>(
 /// 40 tasks with few different values, so that ties are common, some of them deleted.
 async fn forty_tasks<DB: Engine>(scene: &Scene<DB>) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for number in 0..40_i64 {
+    for number in 0..40_u32 {
         let mut new = new_task(&number.to_string());
         new.status = [Status::Todo, Status::InProgress, Status::Completed][number as usize % 3];
         new.priority = [Priority::Low, Priority::Urgent, Priority::Medium][number as usize / 2 % 3];
-        new.due_time = (number % 4 > 0).then(|| at(number % 4));
+        new.due_time = (number % 4 > 0).then(|| at((number % 4).into()));
         if number % 5 == 0 {
             scene.later();
         }

@@ -1,7 +1,8 @@
 //! Ids: made in the order of time, read in one spelling.
 
-use shared::clock::Time;
 use uuid::{Builder, Uuid};
+
+use crate::clock::Time;
 
 /// A new UUIDv7 (RFC 9562, section 5.7) that sorts by the microsecond of its making.
 ///

@@ -1,0 +1,149 @@
+//! `taskmanager.auth.v1.UserService`: the caller's own account.
+
+use shared::{
+    database::Engine,
+    fields::Violations,
+    mask::Mask,
+    pb::auth::{
+        ChangePasswordRequest, ChangePasswordResponse, GetCurrentUserRequest,
+        GetCurrentUserResponse, UpdateCurrentUserRequest, UpdateCurrentUserResponse,
+        User as WireUser, user_service_server::UserService,
+    },
+    trust::Caller,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::{Error, Refusal},
+    hasher::Hasher,
+    passwords::{Password, PasswordFault},
+    store::{Account, SqlStore},
+    users::{Email, ImageUrl, User, UserChange, Username},
+};
+
+/// What the RPCs work with.
+#[derive(Debug)]
+pub struct Users<DB: Engine> {
+    /// The accounts.
+    pub store: SqlStore<DB>,
+    /// What hashes and checks passwords.
+    pub hasher: Hasher,
+}
+
+#[tonic::async_trait]
+impl<DB: Engine> UserService for Users<DB> {
+    async fn get_current_user(
+        &self,
+        request: Request<GetCurrentUserRequest>,
+    ) -> Result<Response<GetCurrentUserResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let user = self.store.account(&caller).await?.user;
+        Ok(Response::new(GetCurrentUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn update_current_user(
+        &self,
+        request: Request<UpdateCurrentUserRequest>,
+    ) -> Result<Response<UpdateCurrentUserResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let (change, password) = parse_update(request.into_inner())?;
+        let checked = match password {
+            Some(password) => {
+                let account = self.store.account(&caller).await?;
+                self.authenticate(&account, password).await?;
+                Some(account.password_hash)
+            }
+            None => None,
+        };
+        let user = self.store.update_user(&caller, change, checked).await?;
+        Ok(Response::new(UpdateCurrentUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let account = self.store.account(&caller).await?;
+        let (current, new) = parse_passwords(request.into_inner(), &account.user)?;
+        self.authenticate(&account, current).await?;
+        let new = self.hasher.hash(new).await.map_err(Error::from)?;
+        self.store.change_password(&caller, account.password_hash, new).await?;
+        Ok(Response::new(ChangePasswordResponse {}))
+    }
+}
+
+impl<DB: Engine> Users<DB> {
+    /// Demands that the password is the account's.
+    async fn authenticate(&self, account: &Account, password: Password) -> Result<(), Error> {
+        let verdict = self.hasher.verify(password, account.password_hash.clone()).await?;
+        if verdict.fits { Ok(()) } else { Err(Refusal::InvalidCredentials.into()) }
+    }
+}
+
+/// The change, and the password if the change needs it.
+fn parse_update(
+    request: UpdateCurrentUserRequest,
+) -> Result<(UserChange, Option<Password>), Error> {
+    let mut violations = Violations::new();
+    let user = request.user.unwrap_or_default();
+    let fields = [
+        ("username", !user.username.is_empty()),
+        ("email", !user.email.is_empty()),
+        ("image_url", !user.image_url.is_empty()),
+    ];
+    let fixed = ["id", "create_time", "update_time"];
+    let mask = Mask::parse(request.update_mask, &fields, &fixed, &mut violations);
+
+    let username = mask.names("username").then(|| Username::parse(user.username));
+    let username = username.and_then(|parsed| violations.check("user.username", parsed));
+    let email = mask.names("email").then(|| Email::parse(user.email));
+    let email = email.and_then(|parsed| violations.check("user.email", parsed));
+    let image_url = mask.names("image_url").then(|| ImageUrl::parse(user.image_url));
+    let image_url = image_url.and_then(|parsed| violations.check("user.image_url", parsed));
+
+    let guarded = mask.names("username") || mask.names("email");
+    let password = guarded.then(|| Password::presented(request.current_password));
+    let password = password.and_then(|parsed| violations.check("current_password", parsed));
+    if let Some(password) = &password {
+        // The rule that holds for a new password holds for a new name too.
+        let fault = "must not be what the password is made of";
+        if username.as_ref().is_some_and(|name| password.is_made_of(name.as_str())) {
+            violations.add("user.username", fault);
+        }
+        if email.as_ref().is_some_and(|email| password.is_made_of(email.local_part())) {
+            violations.add("user.email", fault);
+        }
+    }
+    Ok(violations.finish(Some((UserChange { username, email, image_url }, password)))?)
+}
+
+/// The current password and the new one.
+fn parse_passwords(
+    request: ChangePasswordRequest,
+    user: &User,
+) -> Result<(Password, Password), Error> {
+    let mut violations = Violations::new();
+    let new = if request.new_password == request.current_password {
+        Err(PasswordFault::Unchanged)
+    } else {
+        Password::chosen(request.new_password, Some(&user.username), Some(&user.email))
+    };
+    let current = Password::presented(request.current_password);
+    let current = violations.check("current_password", current);
+    let new = violations.check("new_password", new);
+    Ok(violations.finish(current.zip(new))?)
+}
+
+impl From<User> for WireUser {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.as_str().to_owned(),
+            email: user.email.as_str().to_owned(),
+            image_url: user.image_url.as_str().to_owned(),
+            create_time: Some(user.create_time.into()),
+            update_time: Some(user.update_time.into()),
+        }
+    }
+}

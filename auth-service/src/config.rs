@@ -1,0 +1,230 @@
+//! What the operator can set: the only reader of the environment.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use shared::{
+    env::{Env, Faults, is_name},
+    trust::{Expected, MAX_TOKEN_LIFE},
+};
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::hasher::Cost;
+
+/// The shortest `AUTH_SECRET_KEY`, in bytes.
+pub const LEAST_SECRET: usize = 32;
+/// The most services that tokens are issued for.
+const MOST_AUDIENCES: usize = 16;
+/// The least memory and passes of a hash (OWASP's Argon2id with one lane).
+const LEAST_COST: Cost = Cost { memory_kib: 19_456, passes: 2 };
+
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Everything that this service can be told.
+#[derive(Clone)]
+pub struct Config {
+    /// `AUTH_ADDR`: where to listen.
+    pub addr: SocketAddr,
+    /// `AUTH_DATABASE_URL`: where the data are. It may hold a password.
+    pub database_url: String,
+    /// `AUTH_SECRET_KEY`: what the signing keys are sealed with.
+    pub secret_key: SecretKey,
+    /// `AUTH_ISSUER` and `AUTH_AUDIENCE`: what this service calls itself in tokens.
+    pub expected: Expected,
+    /// `AUTH_AUDIENCES`: the services that tokens are issued for; this one is among them.
+    pub audiences: Vec<String>,
+    /// `AUTH_ACCESS_TOKEN_TTL`: how long an access token lives.
+    pub access_token_ttl: Duration,
+    /// `AUTH_KEY_PUBLISH_DELAY`: how long a new signing key is published before it signs.
+    pub key_publish_delay: Duration,
+    /// `AUTH_HASH_THREADS`: how many threads hash passwords.
+    pub hash_threads: usize,
+    /// `AUTH_HASH_MEMORY_KIB` and `AUTH_HASH_PASSES`: what one hash costs.
+    pub hash_cost: Cost,
+}
+
+/// Where the secret key is.
+#[derive(Debug, Clone)]
+pub enum SecretKey {
+    /// In the configuration.
+    Set(SecretString),
+    /// In this file beside the database, made at the first start.
+    File(PathBuf),
+}
+
+impl Config {
+    /// The configuration that the environment and `.env` give.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_env() -> Result<Self, Faults> {
+        Self::read(Env::load("AUTH_"))
+    }
+
+    /// The configuration that these settings give.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(mut env: Env) -> Result<Self, Faults> {
+        let addr = env.listen_addr("AUTH_ADDR", (Ipv4Addr::LOCALHOST, 50051).into());
+        let database_url = env.database_url("AUTH_DATABASE_URL", "sqlite://data/auth.db");
+        let secret_key = secret_key(&mut env, &database_url);
+        let issuer = env.name("AUTH_ISSUER", "taskmanager");
+        let audience = env.name("AUTH_AUDIENCE", "auth-service");
+        let config = Self {
+            addr,
+            database_url,
+            secret_key,
+            audiences: audiences(&mut env, &audience),
+            expected: Expected { issuer, audience },
+            access_token_ttl: env.duration(
+                "AUTH_ACCESS_TOKEN_TTL",
+                15 * MINUTE,
+                MINUTE / 6,
+                MAX_TOKEN_LIFE,
+            ),
+            // Verifiers fetch the keys every five seconds.
+            key_publish_delay: env.duration("AUTH_KEY_PUBLISH_DELAY", MINUTE, MINUTE / 4, DAY),
+            hash_threads: threads(&mut env),
+            hash_cost: hash_cost(&mut env),
+        };
+        env.finish(config)
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Leaves out the secret key, and the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("addr", &self.addr)
+            .field("expected", &self.expected)
+            .field("audiences", &self.audiences)
+            .field("access_token_ttl", &self.access_token_ttl)
+            .field("key_publish_delay", &self.key_publish_delay)
+            .field("hash_threads", &self.hash_threads)
+            .field("hash_cost", &self.hash_cost)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The file beside the database stands in for a secret that is not set.
+fn secret_key(env: &mut Env, database_url: &str) -> SecretKey {
+    const NAME: &str = "AUTH_SECRET_KEY";
+    if let Some(secret) = env.secret(NAME) {
+        if secret.expose_secret().len() < LEAST_SECRET {
+            env.fault(NAME, format!("must be at least {LEAST_SECRET} bytes"));
+        }
+        return SecretKey::Set(secret);
+    }
+    let database = SqliteConnectOptions::from_str(database_url).unwrap_or_else(|_| {
+        env.fault("AUTH_DATABASE_URL", "is malformed");
+        SqliteConnectOptions::default()
+    });
+    SecretKey::File(database.get_filename().with_extension("key"))
+}
+
+fn audiences(env: &mut Env, own: &str) -> Vec<String> {
+    const NAME: &str = "AUTH_AUDIENCES";
+    let list = env.text(NAME).unwrap_or_else(|| "auth-service,task-service".to_owned());
+    let list: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+    if list.len() > MOST_AUDIENCES || !list.iter().all(|name| is_name(name)) {
+        env.fault(NAME, "must be 1 to 16 names, separated by commas");
+    }
+    if !list.iter().any(|name| name == own) {
+        env.fault(NAME, "must contain the name that AUTH_AUDIENCE sets");
+    }
+    list
+}
+
+fn threads(env: &mut Env) -> usize {
+    let cores = available_parallelism().map_or(1, |cores| cores.get().min(64));
+    let default = i64::try_from(cores).unwrap_or(1);
+    usize::try_from(env.number("AUTH_HASH_THREADS", default, 1, 64)).unwrap_or(1)
+}
+
+fn hash_cost(env: &mut Env) -> Cost {
+    let Cost { memory_kib: memory, passes } = LEAST_COST;
+    let mut number = |name, least: u32, most| {
+        let number = env.number(name, least.into(), least.into(), most);
+        u32::try_from(number).unwrap_or(least)
+    };
+    Cost {
+        memory_kib: number("AUTH_HASH_MEMORY_KIB", memory, 1_048_576),
+        passes: number("AUTH_HASH_PASSES", passes, 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let config = Config::read(Env::of("AUTH_", [])).unwrap();
+        assert_eq!(config.addr.to_string(), "127.0.0.1:50051");
+        assert_eq!(config.database_url, "sqlite://data/auth.db");
+        assert_eq!(config.expected.issuer, "taskmanager");
+        assert_eq!(config.audiences, ["auth-service", "task-service"]);
+        assert_eq!(config.access_token_ttl, 15 * MINUTE);
+        assert_eq!(config.key_publish_delay, MINUTE);
+        assert_eq!(config.hash_cost, LEAST_COST);
+        assert!(config.hash_threads >= 1);
+        match config.secret_key {
+            SecretKey::File(path) => assert_eq!(path, Path::new("data/auth.key")),
+            SecretKey::Set(_) => panic!("a secret that nobody has set"),
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_and_no_secret() {
+        let faults = Config::read(Env::of(
+            "AUTH_",
+            [
+                ("AUTH_ADDR", "0.0.0.0:1"),
+                ("AUTH_DATABASE_URL", "postgres://ann:hunter2@db/auth"),
+                ("AUTH_SECRET_KEY", "hunter2"),
+                ("AUTH_ISSUER", "two words"),
+                ("AUTH_AUDIENCES", "task-service"),
+                ("AUTH_ACCESS_TOKEN_TTL", "25h"),
+                ("AUTH_KEY_PUBLISH_DELAY", "2s"),
+                ("AUTH_HASH_THREADS", "0"),
+                ("AUTH_HASH_MEMORY_KIB", "1024"),
+                ("AUTH_HASH_PASSES", "1"),
+            ],
+        ))
+        .unwrap_err()
+        .to_string();
+        assert_eq!(
+            faults,
+            "AUTH_ADDR must be a loopback address: calls are not encrypted\n\
+             AUTH_DATABASE_URL must be the URL of a SQLite file, as sqlite://data/file.db\n\
+             AUTH_SECRET_KEY must be at least 32 bytes\n\
+             AUTH_ISSUER must be 1 to 64 visible ASCII characters\n\
+             AUTH_AUDIENCES must contain the name that AUTH_AUDIENCE sets\n\
+             AUTH_ACCESS_TOKEN_TTL must be 10s to 1d\n\
+             AUTH_KEY_PUBLISH_DELAY must be 15s to 1d\n\
+             AUTH_HASH_THREADS must be a number from 1 to 64\n\
+             AUTH_HASH_MEMORY_KIB must be a number from 19456 to 1048576\n\
+             AUTH_HASH_PASSES must be a number from 2 to 10"
+        );
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let secret = "hunter2hunter2hunter2hunter2hunter2";
+        let settings =
+            [("AUTH_SECRET_KEY", secret), ("AUTH_DATABASE_URL", "sqlite://hunter2/auth.db")];
+        let config = Config::read(Env::of("AUTH_", settings)).unwrap();
+        assert!(!format!("{config:?} {:?}", config.secret_key).contains("hunter2"));
+    }
+}

@@ -1,0 +1,108 @@
+//! The file that keeps the secret key when the configuration has none.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use aws_lc_rs::rand;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+
+use crate::config::{LEAST_SECRET, SecretKey};
+
+/// The secret key. A file that is missing is made if `first_start`; later a new one would open
+/// nothing that is sealed already.
+///
+/// # Errors
+/// When the file can not be read or made, or is too short.
+pub fn load(key: &SecretKey, first_start: bool) -> Result<SecretString, SecretKeyFault> {
+    let path = match key {
+        SecretKey::Set(secret) => return Ok(secret.clone()),
+        SecretKey::File(path) => path,
+    };
+    let fault = |source| SecretKeyFault { path: path.display().to_string(), source };
+    match read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && first_start => {
+            make(path).and_then(|()| read(path)).map_err(fault)
+        }
+        result => result.map_err(fault),
+    }
+}
+
+/// Why there is no secret key.
+#[derive(Debug, thiserror::Error)]
+#[error("AUTH_SECRET_KEY is not set, and {path}: {source}")]
+pub struct SecretKeyFault {
+    path: String,
+    source: io::Error,
+}
+
+fn read(path: &Path) -> io::Result<SecretString> {
+    let text = Zeroizing::new(fs::read_to_string(path)?);
+    let secret = SecretString::from(text.trim_end());
+    if secret.expose_secret().len() < LEAST_SECRET {
+        return Err(io::Error::new(ErrorKind::InvalidData, "too short for a secret key"));
+    }
+    Ok(secret)
+}
+
+/// Makes the file, for its owner alone and whole from the moment that it is there: of two processes
+/// that start at once, both read what one of them has made.
+fn make(path: &Path) -> io::Result<()> {
+    let mut random = Zeroizing::new([0_u8; 32]);
+    rand::fill(random.as_mut()).map_err(|_| io::Error::other("no random numbers"))?;
+    let mut hex = Zeroizing::new(String::new());
+    for byte in random.iter() {
+        write!(hex, "{byte:02x}").map_err(io::Error::other)?;
+    }
+
+    let draft = path.with_extension(format!("key.{}", uuid::Uuid::new_v4()));
+    let made = write(&draft, &hex).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    });
+    // A draft that could not be written may not be there.
+    made.and(fs::remove_file(&draft))
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, thread};
+
+    use super::*;
+
+    #[test]
+    fn processes_that_start_at_once_agree_on_one_private_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.key");
+        let key = SecretKey::File(path.clone());
+        let load = || load(&key, true).unwrap().expose_secret().to_owned();
+        let secrets = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0] && secret.len() == 64));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_lost_or_cut_is_a_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.key");
+        let key = SecretKey::File(path.clone());
+        assert!(load(&key, false).unwrap_err().to_string().contains("auth.key"));
+        assert!(!path.exists());
+        fs::write(&path, "short\n").unwrap();
+        assert!(load(&key, true).unwrap_err().to_string().contains("too short"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The tests that need both services.
+
+#[cfg(test)]
+mod every_rpc;
+#[cfg(test)]
+mod trust;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
+mod reflection;

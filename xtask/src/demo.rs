@@ -1,0 +1,200 @@
+//! `cargo demo`: the story of the pair in one screen, each answer checked.
+
+use std::fmt::Display;
+
+use prost_types::FieldMask;
+use shared::{
+    clock::Clock,
+    env::Env,
+    pb::{
+        auth::{
+            GetCurrentUserRequest, LoginRequest, RegisterRequest,
+            auth_service_client::AuthServiceClient, user_service_client::UserServiceClient,
+        },
+        task::{
+            CreateProjectRequest, CreateTaskRequest, DeleteProjectRequest, GetTaskRequest,
+            ListTasksRequest, Project, Task, TaskPriority, TaskStatus, UpdateTaskRequest,
+            project_service_client::ProjectServiceClient, task_service_client::TaskServiceClient,
+        },
+    },
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::{
+    Code, Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+
+use crate::{Failure, up::healthy};
+
+const PASSWORD: &str = "a plain horse eats staples";
+
+/// A service that runs in this process.
+struct Service {
+    channel: Channel,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), Failure>>,
+}
+
+pub(crate) async fn run() -> Result<(), Failure> {
+    let data = tempfile::tempdir()?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let auth_url = format!("http://{}", listener.local_addr()?);
+    let database = format!("sqlite://{}/auth.db", data.path().display());
+    let config = Env::of("AUTH_", [("AUTH_DATABASE_URL", database.as_str())]);
+    let config = auth_service::config::Config::read(config)?;
+    let auth = Service::start(listener, |listener, stopped| {
+        auth_service::serve(listener, config, Clock::system(), stopped)
+    })
+    .await?;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let database = format!("sqlite://{}/task.db", data.path().display());
+    let settings = [("TASK_DATABASE_URL", database.as_str()), ("TASK_AUTH_URL", &auth_url)];
+    let config = task_service::config::Config::read(Env::of("TASK_", settings))?;
+    let task = Service::start(listener, |listener, stopped| {
+        task_service::serve(listener, config, Clock::system(), stopped)
+    })
+    .await?;
+
+    let (ann, eve) = accounts(&auth.channel).await?;
+    work(&task.channel, &ann, &eve).await?;
+    auth.stop().await?;
+    println!("\nauth-service is stopped; task-service goes on, for it asks nobody");
+    let mut tasks = TaskServiceClient::new(task.channel.clone());
+    let mine = tasks.list_tasks(with(&ann, ListTasksRequest::default())).await?.into_inner();
+    said("ListTasks", "as ann", format!("{} task", mine.tasks.len()));
+    task.stop().await
+}
+
+/// Two people register and log in; one of them is not who they say they are.
+async fn accounts(channel: &Channel) -> Result<(String, String), Failure> {
+    let mut auth = AuthServiceClient::new(channel.clone());
+    let mut tokens = Vec::new();
+    for username in ["ann", "eve"] {
+        let request = RegisterRequest {
+            username: username.to_owned(),
+            email: format!("{username}@example.com"),
+            password: PASSWORD.to_owned(),
+            image_url: String::new(),
+        };
+        let user = auth.register(request).await?.into_inner().user.unwrap_or_default();
+        said("Register", username, format!("user {}", user.id));
+        let answer = auth.login(login(username, PASSWORD)).await?.into_inner();
+        tokens.push(answer.tokens.unwrap_or_default().access_token);
+        said("Login", username, "an access token, good for 15 minutes");
+    }
+    let wrong = auth.login(login("ann@example.com", "a wrong password")).await;
+    refused("Login", "ann@example.com, a wrong password", wrong, Code::Unauthenticated)?;
+
+    let mut users = UserServiceClient::new(channel.clone());
+    let (ann, eve) = (tokens.remove(0), tokens.remove(0));
+    let me = users.get_current_user(with(&ann, GetCurrentUserRequest {})).await?.into_inner();
+    said("GetCurrentUser", "as ann", me.user.unwrap_or_default().email);
+    Ok((ann, eve))
+}
+
+/// What ann does with her tasks, and what eve can not do with them.
+async fn work(channel: &Channel, ann: &str, eve: &str) -> Result<(), Failure> {
+    println!();
+    let mut projects = ProjectServiceClient::new(channel.clone());
+    let mut tasks = TaskServiceClient::new(channel.clone());
+    let project = Project { title: "Home".to_owned(), ..Project::default() };
+    let request = with(ann, CreateProjectRequest { project: Some(project) });
+    let project = projects.create_project(request).await?.into_inner().project.unwrap_or_default();
+    said("CreateProject", "Home", format!("project {}", project.id));
+
+    let task = Task {
+        project_id: project.id.clone(),
+        title: "Water the plants 🌱".to_owned(),
+        priority: TaskPriority::High.into(),
+        ..Task::default()
+    };
+    let request = with(ann, CreateTaskRequest { task: Some(task) });
+    let task = tasks.create_task(request).await?.into_inner().task.unwrap_or_default();
+    said("CreateTask", &task.title, format!("task {}, etag {}", task.id, task.etag));
+
+    let done = UpdateTaskRequest {
+        task: Some(Task { status: TaskStatus::Completed.into(), ..task.clone() }),
+        update_mask: Some(FieldMask { paths: vec!["status".to_owned()] }),
+    };
+    let changed = tasks.update_task(with(ann, done.clone())).await?.into_inner().task;
+    let changed = changed.unwrap_or_default();
+    said("UpdateTask", "status", format!("{:?}, etag {}", changed.status(), changed.etag));
+    let stale = tasks.update_task(with(ann, done)).await;
+    refused("UpdateTask", "status, with the etag from before", stale, Code::Aborted)?;
+
+    let get = GetTaskRequest { id: task.id };
+    let foreign = tasks.get_task(with(eve, get.clone())).await;
+    refused("GetTask", "ann's, as eve", foreign, Code::NotFound)?;
+    refused("GetTask", "ann's, as nobody", tasks.get_task(get).await, Code::Unauthenticated)?;
+    let delete = DeleteProjectRequest { id: project.id, ..DeleteProjectRequest::default() };
+    let kept = projects.delete_project(with(ann, delete)).await;
+    refused("DeleteProject", "Home", kept, Code::FailedPrecondition)
+}
+
+fn login(login: &str, password: &str) -> LoginRequest {
+    LoginRequest { login: login.to_owned(), password: password.to_owned(), audiences: Vec::new() }
+}
+
+/// A request of whoever has this token.
+fn with<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Ok(value) = format!("Bearer {token}").parse() {
+        request.metadata_mut().insert("authorization", value);
+    }
+    request
+}
+
+fn said(rpc: &str, what: &str, answer: impl Display) {
+    println!("{rpc:<15} {what:<35} {answer}");
+}
+
+/// Shows a refusal. Any other answer is a failure of the demonstration.
+fn refused<T>(
+    rpc: &str,
+    what: &str,
+    answer: Result<Response<T>, Status>,
+    code: Code,
+) -> Result<(), Failure> {
+    match answer {
+        Err(status) if status.code() == code => {
+            let reason = status.get_details_error_info().map(|info| info.reason);
+            said(rpc, what, format!("refused: {code:?}, {}", reason.unwrap_or_default()));
+            Ok(())
+        }
+        Err(status) => Err(format!("{rpc} answers {status}").into()),
+        Ok(_) => Err(format!("{rpc} answers, and should refuse with {code:?}").into()),
+    }
+}
+
+impl Service {
+    async fn start<F, E>(
+        listener: TcpListener,
+        serve: impl FnOnce(TcpListener, Stopped) -> F,
+    ) -> Result<Self, Failure>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Failure>,
+    {
+        let addr = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = serve(listener, Box::pin(async { drop(stopped.await) }));
+        let mut ended = tokio::spawn(async { serving.await.map_err(Into::into) });
+        tokio::select! {
+            healthy = healthy(addr) => healthy?,
+            ended = &mut ended => return Err(ended?.err().unwrap_or("it ended at once".into())),
+        }
+        let channel = Endpoint::from_shared(format!("http://{addr}"))?.connect_lazy();
+        Ok(Self { channel, stop, ended })
+    }
+
+    async fn stop(self) -> Result<(), Failure> {
+        drop(self.channel);
+        drop(self.stop);
+        self.ended.await?
+    }
+}
+
+/// Resolves when the service shall end.
+type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

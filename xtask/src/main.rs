@@ -1,0 +1,49 @@
+//! The commands of this repository. `cargo up` starts the pair; `cargo demo` shows what it does.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
+
+mod up;
+mod session;
+mod demo;
+
+use std::{env, path::Path, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// The commands of this repository
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build and start the pair on SQLite under data/, until Ctrl-C
+    Up,
+    /// Show on a throw-away pair what it does, and check that it does
+    Demo,
+}
+
+/// Whatever a command can fail with: it is only ever shown.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Up => up::run().await,
+        Command::Demo => demo::run().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Goes to the root of the repository, where `.env` and `data/` are.
+fn go_to_root() -> Result<(), Failure> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("there is no repository")?;
+    Ok(env::set_current_dir(root)?)
+}

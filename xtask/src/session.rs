@@ -1,0 +1,38 @@
+//! The session that `cargo up` prints and the README shows: it works when pasted as it stands.
+
+use std::net::SocketAddr;
+
+const SESSION: &str = r#"grpcurl -plaintext -d '{"username": "ann", "email": "ann@example.com", "password": "a plain horse eats staples"}' \
+  AUTH taskmanager.auth.v1.AuthService/Register
+
+export TOKEN=$(grpcurl -plaintext -d '{"login": "ann", "password": "a plain horse eats staples"}' \
+  AUTH taskmanager.auth.v1.AuthService/Login | sed -n 's/.*"accessToken": "\(.*\)".*/\1/p')
+
+grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
+  AUTH taskmanager.auth.v1.UserService/GetCurrentUser
+
+grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
+  -d '{"task": {"title": "Water the plants", "priority": "TASK_PRIORITY_HIGH", "dueTime": "2030-05-01T08:00:00Z"}}' \
+  TASK taskmanager.task.v1.TaskService/CreateTask
+
+grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
+  -d '{"orderBy": "due_time", "statuses": ["TASK_STATUS_TODO"]}' \
+  TASK taskmanager.task.v1.TaskService/ListTasks
+"#;
+
+/// The session for services at these addresses.
+pub(crate) fn session(auth: SocketAddr, task: SocketAddr) -> String {
+    SESSION.replace("AUTH ", &format!("{auth} ")).replace("TASK ", &format!("{task} "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_session_that_is_printed() {
+        let readme = include_str!("../../README.md");
+        let (auth, task) = (([127, 0, 0, 1], 50051).into(), ([127, 0, 0, 1], 50052).into());
+        assert!(readme.contains(&session(auth, task)));
+    }
+}
