@@ -35,6 +35,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADERS: u32 = 16 * 1024;
 /// How long calls that are under way may take to end after a shutdown has begun.
 const DRAIN: Duration = Duration::from_secs(10);
+/// The name of the health service.
+const HEALTH: &str = "grpc.health.v1.Health";
 /// The id of a call, for logs.
 const CALL_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -61,17 +63,11 @@ pub async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     let names: Vec<_> = service.names.iter().copied().chain([""]).collect();
     report(&reporter, &names, ServingStatus::NotServing).await;
-    // The error details too, or clients could not show them.
-    let reflection = || {
-        Reflection::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-    };
     service
         .routes
         .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
+        .add_service(reflection(&service.names).build_v1()?)
+        .add_service(reflection(&service.names).build_v1alpha()?);
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = server(service.routes.routes(), listener, async { drop(stopped.await) });
@@ -89,6 +85,16 @@ pub async fn serve(
     drop(stop);
     // A peer that never ends its call must not hold the process.
     tokio::time::timeout(DRAIN, server).await.unwrap_or(Ok(()))
+}
+
+/// Shows the service's own RPCs, and the error details, which clients could not read otherwise.
+fn reflection(names: &[&'static str]) -> Reflection<'static> {
+    let reflection = Reflection::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
+    let names = names.iter().copied().chain([HEALTH]);
+    names.fold(reflection, Reflection::with_service_name)
 }
 
 async fn server(

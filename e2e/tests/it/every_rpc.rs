@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{AuthServer, TaskServer, refused};
+use e2e::{AuthServer, Identity, TaskServer, refused};
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodOptions, method_options::IdempotencyLevel};
 use shared::pb::FILE_DESCRIPTOR_SET;
-use tonic::{Code, Request, Response, Status, client::Grpc, transport::Channel};
+use tonic::{
+    Code, Request, Response, Status, client::Grpc, service::interceptor::InterceptedService,
+    transport::Channel,
+};
 use tonic_prost::ProstCodec;
 
 /// The RPCs that need no token.
@@ -36,8 +39,8 @@ fn rpcs() -> Vec<(String, MethodOptions)> {
 }
 
 /// Calls any RPC with an empty request.
-async fn call(channel: Channel, path: &str) -> Result<Response<()>, Status> {
-    let mut client = Grpc::new(channel);
+async fn call(channel: Channel, who: Identity, path: &str) -> Result<Response<()>, Status> {
+    let mut client = Grpc::new(InterceptedService::new(channel, who));
     client.ready().await.unwrap();
     client.unary(Request::new(()), path.parse().unwrap(), ProstCodec::<(), ()>::default()).await
 }
@@ -51,7 +54,7 @@ async fn no_rpc_but_the_public_ones_answers_without_a_token() {
     assert!(rpcs.len() >= 17, "{rpcs:?}");
     for (path, _) in rpcs {
         let server = if path.contains(".auth.") { auth.channel() } else { task.channel() };
-        match call(server, &path).await {
+        match call(server, Identity::default(), &path).await {
             Err(status) if status.code() == Code::Unauthenticated => {
                 assert_eq!(refused::<()>(Err(status)).reason, "TOKEN_MISSING", "{path}");
             }
@@ -65,13 +68,33 @@ async fn no_rpc_but_the_public_ones_answers_without_a_token() {
     assert_eq!(public, PUBLIC.map(str::to_owned).into());
 }
 
+/// A service without its interceptor lets nobody in, and so would pass the test above; but it could
+/// not tell a bad token from none, or a good one from either.
+#[tokio::test]
+async fn every_rpc_that_needs_a_token_tells_a_good_one_from_a_bad_one() {
+    let auth = AuthServer::start().await;
+    let task = TaskServer::start(&auth).await;
+    let ann = auth.register("ann").await;
+    for (path, _) in rpcs().into_iter().filter(|(path, _)| !PUBLIC.contains(&path.as_str())) {
+        let server = if path.contains(".auth.") { auth.channel() } else { task.channel() };
+        let bad = call(server.clone(), Identity::bearer("bad"), &path).await;
+        assert_eq!(refused(bad).kind(), (Code::Unauthenticated, "TOKEN_INVALID"), "{path}");
+        let good = call(server, Identity::bearer(&ann.token), &path).await;
+        assert_ne!(good.err().map(|status| status.code()), Some(Code::Unauthenticated), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn each_service_serves_its_own_rpcs_and_no_others() {
     let auth = AuthServer::start().await;
     let task = TaskServer::start(&auth).await;
     for (path, _) in rpcs() {
         let other = if path.contains(".auth.") { task.channel() } else { auth.channel() };
-        assert_eq!(call(other, &path).await.unwrap_err().code(), Code::Unimplemented, "{path}");
+        assert_eq!(
+            call(other, Identity::default(), &path).await.unwrap_err().code(),
+            Code::Unimplemented,
+            "{path}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use shared::{
     trust::Caller,
 };
 use task_service::{
-    error::Refusal,
+    error::{Error, Refusal},
     projects::{Project, ProjectChange},
     store::MIGRATIONS,
     tasks::{Task, TaskChange, TaskFilter, TaskOrder},
@@ -13,7 +13,11 @@ use task_service::{
 
 use super::{Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
 
-on_every_engine!(what_is_foreign_is_not_there, a_twin_is_never_touched);
+on_every_engine!(
+    what_is_foreign_is_not_there,
+    a_twin_is_never_touched,
+    a_broken_twin_is_never_read,
+);
 
 async fn what_is_foreign_is_not_there<DB: Engine>(scene: Scene<DB>) {
     let (store, bob) = (&scene.store, &scene.bob);
@@ -68,11 +72,14 @@ async fn a_twin_is_never_touched<DB: Engine>(scene: Scene<DB>) {
     let (kept, forced) = (scene.project(ann, "ann's").await, scene.project(ann, "ann's").await);
     let empty = scene.store.create_project(ann, new_project("ann's")).await.unwrap();
     let inside = scene.task(ann, task_in(&kept, "ann's")).await;
-    scene.task(ann, task_in(&forced, "ann's")).await;
+    let mut gone = Vec::new();
+    for _ in 0..5 {
+        gone.push(scene.task(ann, task_in(&forced, "ann's")).await.id);
+    }
     let alone = scene.task(ann, new_task("ann's")).await;
     twin(&scene).await;
     let of_bob = everything(&scene, bob).await;
-    assert_eq!((of_bob.0.len(), of_bob.1.len()), (3, 3));
+    assert_eq!((of_bob.0.len(), of_bob.1.len()), (3, 7));
     assert!(of_bob.1.iter().all(|task| task.title == title("bob's")));
     let of_ann = everything(&scene, ann).await;
     assert!(of_ann.0.iter().all(|project| project.title == title("ann's")));
@@ -96,6 +103,39 @@ async fn a_twin_is_never_touched<DB: Engine>(scene: Scene<DB>) {
 
     assert_eq!(everything(&scene, ann).await, (vec![], vec![]));
     assert_eq!(everything(&scene, bob).await, of_bob);
+    let next = scene.task(ann, new_task("next")).await;
+    for id in gone {
+        let gone = store.get_task(ann, id).await.unwrap();
+        assert!(gone.revision < next.revision, "ann's revisions count ann's tasks alone");
+    }
+}
+
+/// Breaks bob's rows: whatever reads one of them fails.
+async fn a_broken_twin_is_never_read<DB: Engine>(scene: Scene<DB>) {
+    let (store, ann) = (&scene.store, &scene.ann);
+    let project = scene.project(ann, "ann's").await;
+    let task = scene.task(ann, task_in(&project, "ann's")).await;
+    twin(&scene).await;
+    by_hand(&scene, "update projects set create_time = 9223372036854775807 where owner_id = $1")
+        .await;
+    by_hand(&scene, "update tasks set status = 99 where owner_id = $1").await;
+    assert!(matches!(store.get_task(&scene.bob, task.id).await, Err(Error::Read(_))));
+    assert!(matches!(store.get_project(&scene.bob, project.id).await, Err(Error::Read(_))));
+
+    store.update_task(ann, task.id, None, TaskChange::default()).await.unwrap();
+    store.update_project(ann, project.id, None, ProjectChange::default()).await.unwrap();
+    scene.task(ann, task_in(&project, "another")).await;
+    store.delete_task(ann, task.id, None).await.unwrap();
+    assert_eq!(everything(&scene, ann).await.1.len(), 1);
+    store.delete_project(ann, project.id, None, true).await.unwrap();
+}
+
+/// Runs a statement on bob's rows.
+async fn by_hand<DB: Engine>(scene: &Scene<DB>, sql: &'static str) {
+    let database = Database::<DB>::open(&scene.url, &MIGRATIONS).await.unwrap();
+    let mut connection = database.connect_writer().await.unwrap();
+    let statement = Statement::<DB>::new(sql).bind(scene.bob.user_id());
+    statement.all(&mut connection).await.unwrap();
 }
 
 async fn twin<DB: Engine>(scene: &Scene<DB>) {
