@@ -1,19 +1,14 @@
 //! What can go wrong with a call, and how the caller is told.
 
-use std::time::Duration;
-
 use shared::{
-    database::{WriteError, is_unavailable},
+    database::WriteError,
     fields::Violations,
-    status::{internal, refusal, retry_later},
+    status::{bug, overloaded, read_failed, refusal, write_failed},
     trust::{Rejection, rejected},
 };
 use tonic::{Code, Status};
 
 use crate::{hasher::HashFault, tokens::IssueFault};
-
-/// When a client that met a passing fault may call again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,24 +56,6 @@ pub enum Refusal {
     AccountGone,
 }
 
-/// A row that contradicts the types of this service.
-#[derive(Debug, thiserror::Error)]
-#[error("{table}.{column} of {id} is corrupt")]
-pub struct Corrupt {
-    /// The table.
-    pub table: &'static str,
-    /// The column.
-    pub column: &'static str,
-    /// The row's key.
-    pub id: String,
-}
-
-impl From<Corrupt> for sqlx::Error {
-    fn from(corrupt: Corrupt) -> Self {
-        Self::Decode(Box::new(corrupt))
-    }
-}
-
 impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
         Self::Invalid(violations)
@@ -92,9 +69,6 @@ impl From<Error> for Status {
             Error::Refused(refusal) => refusal.into(),
             Error::Rejected(rejection) => rejected(rejection),
             Error::Hash(HashFault::Overloaded) => overloaded("too many passwords are waiting"),
-            Error::Write(WriteError::Overloaded) => overloaded("too many writes are waiting"),
-            Error::Write(WriteError::Closed | WriteError::Unavailable(_)) => unavailable(&error),
-            Error::Read(ref cause) if is_unavailable(cause) => unavailable(&error),
             Error::Hash(
                 HashFault::Stored
                 | HashFault::Argon2(_)
@@ -103,11 +77,9 @@ impl From<Error> for Status {
                 | HashFault::Thread(_)
                 | HashFault::Stopped,
             )
-            | Error::Write(
-                WriteError::Refused(_) | WriteError::Panicked | WriteError::Unanswered,
-            )
-            | Error::Issue(_)
-            | Error::Read(_) => bug(&error),
+            | Error::Issue(_) => bug(&error),
+            Error::Write(error) => write_failed(&error),
+            Error::Read(error) => read_failed(&error),
         }
     }
 }
@@ -123,19 +95,4 @@ impl From<Refusal> for Status {
         };
         refusal(code, reason, &refused.to_string())
     }
-}
-
-fn overloaded(message: &str) -> Status {
-    retry_later(Code::ResourceExhausted, "OVERLOADED", message, RETRY)
-}
-
-fn unavailable(cause: &Error) -> Status {
-    tracing::warn!(%cause, "the database is not available");
-    let message = "the database is not available; a write may have been done";
-    retry_later(Code::Unavailable, "DATABASE_UNAVAILABLE", message, RETRY)
-}
-
-fn bug(cause: &Error) -> Status {
-    tracing::error!(%cause, "a call failed that should not");
-    internal()
 }

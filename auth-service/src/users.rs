@@ -155,11 +155,12 @@ impl ImageUrl {
         if text.chars().count() > MAX_IMAGE_URL {
             return Err(UserFault::ImageUrlLength);
         }
-        // The URL parser repairs what it can: line ends, spaces, missing slashes.
+        // The URL parser repairs what it can: line ends, spaces, missing slashes, an empty host.
         let intact = !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
         let https = text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
-        let anonymous = |url: Url| url.username().is_empty() && url.password().is_none();
-        if intact && https && Url::parse(&text).is_ok_and(anonymous) {
+        let authority = text.get(8..).and_then(|rest| rest.split(['/', '?', '#']).next());
+        let anonymous = authority.is_some_and(|host| !host.is_empty() && !host.contains('@'));
+        if intact && https && anonymous && Url::parse(&text).is_ok() {
             Ok(Self(text))
         } else {
             Err(UserFault::ImageUrlForm)
@@ -279,6 +280,8 @@ mod tests {
             "https://",
             "https://ann@example.org/",
             "https://ann:secret@example.org/",
+            "https://@example.org/",
+            "https:///example.org/",
             "https://example.org/a b",
             " https://example.org/",
             "https://example.org/\n",

@@ -126,8 +126,9 @@ impl Clock {
             Source::System => {
                 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
                 let now = SystemTime::now();
-                // A clock set before 1970 is not worth an error in every caller.
-                Time(micros(now.duration_since(UNIX_EPOCH).unwrap_or_default())).held()
+                // A clock set before 1970 is not worth an error in every caller, and 0 is taken: in
+                // a database it may mean never.
+                Time(micros(now.duration_since(UNIX_EPOCH).unwrap_or_default()).max(1)).held()
             }
         }
     }

@@ -4,15 +4,19 @@
 //! through [`Database::read`] and writes through its [`Door`], which turns the writes that are
 //! waiting into one transaction. No other module knows which engine is at work.
 
+mod corrupt;
 mod door;
 mod engine;
 mod postgres;
 mod sqlite;
 mod statement;
 
+pub use corrupt::Corrupt;
 pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};
 pub use statement::Statement;
+
+use std::ops::ControlFlow;
 
 use sqlx::{ConnectOptions, Connection, Pool};
 
@@ -52,6 +56,19 @@ impl<DB: Engine> Database<DB> {
     pub async fn read(&self, statement: Statement<DB>) -> Result<Vec<DB::Row>, sqlx::Error> {
         let mut connection = self.readers.acquire().await?;
         statement.all(&mut connection).await
+    }
+
+    /// Runs a statement that only reads, and hands over its rows until `take` wants no more.
+    ///
+    /// # Errors
+    /// When the database does not answer, or refuses the statement.
+    pub async fn read_each(
+        &self,
+        statement: Statement<DB>,
+        take: &mut (dyn FnMut(DB::Row) -> ControlFlow<()> + Send),
+    ) -> Result<(), sqlx::Error> {
+        let mut connection = self.readers.acquire().await?;
+        statement.each(&mut connection, take).await
     }
 
     /// Opens a connection that may write.

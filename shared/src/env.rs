@@ -1,5 +1,7 @@
 //! Settings out of the environment and the file `.env`, every fault reported at once.
 
+mod duration;
+
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Display,
@@ -11,6 +13,8 @@ use std::{
 };
 
 use secrecy::SecretString;
+
+use duration::{parse, show};
 
 /// The settings of one service: what its variables say, and what is wrong with them.
 pub struct Env {
@@ -86,7 +90,7 @@ impl Env {
         least: Duration,
         most: Duration,
     ) -> Duration {
-        let parsed = self.text(name).map(|value| match parse_duration(&value) {
+        let parsed = self.text(name).map(|value| match parse(&value) {
             Some(duration) if (least..=most).contains(&duration) => Ok(duration),
             Some(_) => Err(format!("must be {} to {}", show(least), show(most))),
             None => Err("must be a number with a unit: ms, s, m, h or d".to_owned()),
@@ -230,32 +234,6 @@ pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b',')
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => seconds(1),
-        "m" => seconds(60),
-        "h" => seconds(60 * 60),
-        "d" => seconds(24 * 60 * 60),
-        _ => None,
-    }
-}
-
-/// A duration in the largest unit that keeps it whole.
-fn show(duration: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let seconds = duration.as_secs();
-    let unit = UNITS.iter().find(|(each, _)| seconds > 0 && seconds.is_multiple_of(*each));
-    match unit {
-        Some((each, name)) if duration.subsec_millis() == 0 => format!("{}{name}", seconds / each),
-        _ => format!("{}ms", duration.as_millis()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -276,17 +254,6 @@ mod tests {
              T_TTL must be a number with a unit: ms, s, m, h or d\n\
              T_LIFE must be 1s to 1d"
         );
-    }
-
-    #[test]
-    fn a_duration_has_a_unit() {
-        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs_f64());
-        assert_eq!(seconds("1500ms"), Some(1.5));
-        assert_eq!(seconds("15m"), Some(900.0));
-        assert_eq!(seconds("2d"), Some(172_800.0));
-        for wrong in ["", "5", "s", "-5s", "5 s", "5S", "1.5h", "99999999999999999999s"] {
-            assert_eq!(seconds(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

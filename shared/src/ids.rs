@@ -1,4 +1,4 @@
-//! Ids: made in the order of time, read in one spelling.
+//! Ids: made in the order of time, read in their hyphenated spelling.
 
 use uuid::{Builder, Uuid};
 

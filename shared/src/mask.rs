@@ -25,7 +25,7 @@ impl Mask {
             if fixed.contains(&path.as_str()) {
                 violations.add("update_mask", format!("{path} can not be changed"));
             } else if !fields.iter().any(|(name, _)| name == path) {
-                let path: String = path.escape_debug().take(64).collect();
+                let path: String = path.escape_default().take(64).collect();
                 violations.add("update_mask", format!("there is no field \"{path}\" to change"));
             }
         }

@@ -2,10 +2,11 @@
 
 use std::{any::Any, net::SocketAddr, time::Duration};
 
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
+    Code, Status,
     body::Body,
     service::{Routes, RoutesBuilder},
     transport::Server,
@@ -103,10 +104,12 @@ async fn server(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let layers = ServiceBuilder::new()
+        .map_request(drop_odd_call_id)
         .set_request_id(CALL_ID, MakeRequestUuid)
         .layer(TraceLayer::new_for_grpc().make_span_with(span).on_failure(()))
         .propagate_request_id(CALL_ID)
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(CatchPanicLayer::custom(panicked))
+        .map_response(explain);
     Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .timeout(TIMEOUT)
@@ -124,6 +127,29 @@ async fn server(
 async fn report(reporter: &HealthReporter, names: &[&str], status: ServingStatus) {
     for name in names {
         reporter.set_service_status(*name, status).await;
+    }
+}
+
+/// Keeps the id that a client has given its call only if it can stand in a log as it is.
+fn drop_odd_call_id<B>(mut request: Request<B>) -> Request<B> {
+    let plain = |id: &HeaderValue| {
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
+        (1..=64).contains(&id.len()) && id.as_bytes().iter().all(allowed)
+    };
+    if !request.headers().get(CALL_ID).is_some_and(plain) {
+        request.headers_mut().remove(CALL_ID);
+    }
+    request
+}
+
+/// Gives the refusals of the framework the details that ours have. What it can not read it calls
+/// an internal error, or out of range, though the request is at fault.
+fn explain(response: Response<Body>) -> Response<Body> {
+    let refusal = Status::from_header_map(response.headers()).filter(|it| it.details().is_empty());
+    match refusal.map(|status| status.code()) {
+        Some(Code::Internal | Code::OutOfRange) => status::unreadable().into_http(),
+        Some(Code::Unimplemented) => status::unimplemented().into_http(),
+        _ => response,
     }
 }
 

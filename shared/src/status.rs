@@ -1,12 +1,16 @@
 //! Errors as they go over the wire: a code, a fixed text, and details that programs can read.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, error::Error, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::database::{WriteError, is_unavailable};
+
 /// The domain of every [`google.rpc.ErrorInfo`](tonic_types::ErrorInfo).
 pub const DOMAIN: &str = "taskmanager";
+/// When a client that met a passing fault may call again.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
 /// A refusal that the same call will meet again.
 #[must_use]
@@ -14,18 +18,66 @@ pub fn refusal(code: Code, reason: &str, message: &str) -> Status {
     Status::with_error_details(code, message, info(reason))
 }
 
-/// A refusal that may pass: the call may be made again after this time.
+/// A refusal that may pass: the call may be made again in a second.
 #[must_use]
-pub fn retry_later(code: Code, reason: &str, message: &str, delay: Duration) -> Status {
+pub fn retry_later(code: Code, reason: &str, message: &str) -> Status {
     let mut details = info(reason);
-    details.set_retry_info(Some(delay));
+    details.set_retry_info(Some(RETRY));
     Status::with_error_details(code, message, details)
+}
+
+/// The refusal of a queue that is full.
+#[must_use]
+pub fn overloaded(message: &str) -> Status {
+    retry_later(Code::ResourceExhausted, "OVERLOADED", message)
+}
+
+/// What a caller is told of a write that has no answer.
+#[must_use]
+pub fn write_failed(error: &WriteError) -> Status {
+    match error {
+        WriteError::Overloaded => overloaded("too many writes are waiting"),
+        WriteError::Unavailable(_) => unavailable(error, "the database is not available"),
+        WriteError::Unknown(_) | WriteError::Closed => {
+            unavailable(error, "the database is not available; the write may have been done")
+        }
+        WriteError::Refused(_) | WriteError::Panicked | WriteError::Unanswered => bug(error),
+    }
+}
+
+/// What a caller is told of a read that failed.
+#[must_use]
+pub fn read_failed(error: &sqlx::Error) -> Status {
+    if is_unavailable(error) {
+        unavailable(error, "the database is not available")
+    } else {
+        bug(error)
+    }
 }
 
 /// A bug. The caller learns nothing but that; the log has the cause.
 #[must_use]
-pub fn internal() -> Status {
+pub fn bug(cause: &dyn Error) -> Status {
+    tracing::error!(%cause, "a call failed that should not");
+    internal()
+}
+
+pub(crate) fn unreadable() -> Status {
+    let message = "the request can not be read, or is larger than 128 KiB";
+    refusal(Code::InvalidArgument, "REQUEST_UNREADABLE", message)
+}
+
+pub(crate) fn unimplemented() -> Status {
+    refusal(Code::Unimplemented, "UNKNOWN_RPC", "this service has no such RPC")
+}
+
+pub(crate) fn internal() -> Status {
     refusal(Code::Internal, "INTERNAL", "internal error")
+}
+
+fn unavailable(cause: &dyn Error, message: &str) -> Status {
+    tracing::warn!(%cause, "the database is not available");
+    retry_later(Code::Unavailable, "DATABASE_UNAVAILABLE", message)
 }
 
 pub(crate) fn info(reason: &str) -> ErrorDetails {

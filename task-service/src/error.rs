@@ -1,17 +1,11 @@
 //! What can go wrong with a call, and how the caller is told.
 
-use std::time::Duration;
-
 use shared::{
-    database::{WriteError, is_unavailable},
+    database::WriteError,
     fields::Violations,
-    status::{internal, refusal, retry_later},
+    status::{read_failed, refusal, write_failed},
 };
 use tonic::{Code, Status};
-use uuid::Uuid;
-
-/// When a client that met a passing fault may call again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,20 +47,6 @@ pub enum Refusal {
     QuotaExceeded,
 }
 
-/// A row that contradicts the types of this service.
-#[derive(Debug, thiserror::Error)]
-#[error("{table}.{column} of {id} holds {value}")]
-pub struct Corrupt {
-    /// The table.
-    pub table: &'static str,
-    /// The column.
-    pub column: &'static str,
-    /// The row's id.
-    pub id: Uuid,
-    /// What the column holds; never a text that somebody wrote.
-    pub value: i64,
-}
-
 impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
         Self::Invalid(violations)
@@ -78,18 +58,8 @@ impl From<Error> for Status {
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::Refused(refusal) => refusal.into(),
-            Error::Write(WriteError::Overloaded) => retry_later(
-                Code::ResourceExhausted,
-                "OVERLOADED",
-                "too many writes are waiting",
-                RETRY,
-            ),
-            Error::Write(WriteError::Closed | WriteError::Unavailable(_)) => unavailable(&error),
-            Error::Read(ref cause) if is_unavailable(cause) => unavailable(&error),
-            Error::Read(_)
-            | Error::Write(
-                WriteError::Refused(_) | WriteError::Panicked | WriteError::Unanswered,
-            ) => bug(&error),
+            Error::Write(error) => write_failed(&error),
+            Error::Read(error) => read_failed(&error),
         }
     }
 }
@@ -106,15 +76,4 @@ impl From<Refusal> for Status {
         };
         refusal(code, reason, &refused.to_string())
     }
-}
-
-fn unavailable(cause: &Error) -> Status {
-    tracing::warn!(%cause, "the database is not available");
-    let message = "the database is not available; a write may have been done";
-    retry_later(Code::Unavailable, "DATABASE_UNAVAILABLE", message, RETRY)
-}
-
-fn bug(cause: &Error) -> Status {
-    tracing::error!(%cause, "a call failed that should not");
-    internal()
 }

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about,
 //! made of the small types in [`text`], [`etag`] and [`pages`]; [`store`] is the SQL. A call
-//! of `CreateTask` passes three places: the [`Bearer`] interceptor, `api/tasks.rs`, `store/tasks.rs`.
+//! of `CreateTask` passes three places: the [`Bearer`] interceptor, `api/tasks.rs`, and the store,
+//! whose `group.rs` runs the writes that wait as one transaction.
 //!
 //! The service trusts the tokens of auth-service, but asks it for nothing while it serves a call.
 

@@ -1,5 +1,7 @@
 //! Page tokens: where the next page begins, for the one whom it was given to.
 
+use std::ops::ControlFlow;
+
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use shared::fields::Violations;
@@ -7,6 +9,8 @@ use uuid::Uuid;
 
 /// The most rows on a page.
 const MOST: i32 = 1_000;
+/// The most bytes of text on a page, so that any client can take it: most refuse more than 4 MiB.
+const MOST_BYTES: usize = 1024 * 1024;
 /// The rows on a page when nothing is said.
 const DEFAULT: i32 = 50;
 
@@ -45,6 +49,12 @@ impl PageKey {
         URL_SAFE_NO_PAD.encode(token)
     }
 
+    /// The token that asks for the next page; empty when there is none.
+    #[must_use]
+    pub fn seal_next(&self, context: &str, next: Option<Cursor>) -> String {
+        next.map(|next| self.seal(context, next)).unwrap_or_default()
+    }
+
     /// The cursor of a token that was made in this context.
     ///
     /// # Errors
@@ -69,48 +79,63 @@ fn cursor_bytes(cursor: Cursor) -> Vec<u8> {
     [cursor.key.to_be_bytes().as_slice(), cursor.id.as_bytes()].concat()
 }
 
-/// One page of a list: what is asked for, and what asks for the next.
+/// One page of a list: what is asked for.
 #[derive(Debug)]
-pub struct Page<'k> {
-    key: &'k PageKey,
-    context: String,
-    size: usize,
+pub struct Page {
+    /// How many rows it has at the most.
+    pub size: usize,
     /// The last row of the page before.
     pub after: Option<Cursor>,
 }
 
-impl<'k> Page<'k> {
-    /// Reads the fields `page_size` and `page_token` of a request. The context is the RPC, the
-    /// owner, the filter and the order.
+impl Page {
+    /// Reads the fields `page_size` and `page_token` of a request. Without a context, because the
+    /// filter itself is malformed, the token is not looked at.
     pub fn parse(
-        key: &'k PageKey,
-        context: String,
+        key: &PageKey,
+        context: Option<&str>,
         size: i32,
         token: &str,
         violations: &mut Violations,
     ) -> Option<Self> {
         let size = violations.check("page_size", parse_size(size));
-        let after = if token.is_empty() {
-            Some(None)
-        } else {
-            violations.check("page_token", key.open(&context, token)).map(Some)
+        let after = match context {
+            Some(context) if !token.is_empty() => {
+                Some(violations.check("page_token", key.open(context, token))?)
+            }
+            Some(_) | None => None,
         };
-        Some(Self { key, context, size: size?, after: after? })
+        Some(Self { size: size?, after })
     }
+}
 
-    /// How many rows to read: one more than the page has, to see whether there is a next.
+/// The rows of a page, cut where it is full.
+#[derive(Debug)]
+pub struct Rows<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Where the next page begins; `None` when there is none.
+    pub next: Option<Cursor>,
+    size: usize,
+    bytes: usize,
+}
+
+impl<T> Rows<T> {
+    /// A page of at most this many rows.
     #[must_use]
-    pub fn limit(&self) -> usize {
-        self.size + 1
+    pub fn of(size: usize) -> Self {
+        Self { rows: Vec::new(), next: None, size, bytes: 0 }
     }
 
-    /// Cuts the rows to the page, and returns the token of the next page; empty when there is none.
-    pub fn cut<T>(&self, rows: &mut Vec<T>, cursor: impl Fn(&T) -> Cursor) -> String {
-        if rows.len() <= self.size {
-            return String::new();
+    /// Takes one more row, of this many bytes, unless the page is full. The first always fits.
+    pub fn take(&mut self, row: T, bytes: usize, cursor: impl Fn(&T) -> Cursor) -> ControlFlow<()> {
+        self.bytes += bytes;
+        if self.rows.len() < self.size && (self.rows.is_empty() || self.bytes <= MOST_BYTES) {
+            self.rows.push(row);
+            return ControlFlow::Continue(());
         }
-        rows.truncate(self.size);
-        rows.last().map(|last| self.key.seal(&self.context, cursor(last))).unwrap_or_default()
+        self.next = self.rows.last().map(cursor);
+        ControlFlow::Break(())
     }
 }
 
@@ -148,6 +173,25 @@ mod tests {
             assert_eq!(key.open("context", &forged), Err(PageTokenFault), "character {at}");
             assert_eq!(key.open("context", &token[..at]), Err(PageTokenFault));
         }
+    }
+
+    #[test]
+    fn a_page_is_cut_by_rows_and_by_bytes() {
+        let cursor = |key: &i64| Cursor { key: *key, id: Uuid::nil() };
+        let fill = |size, bytes: &[usize]| {
+            let mut rows = Rows::of(size);
+            let taken = (1_i64..)
+                .zip(bytes)
+                .take_while(|(key, bytes)| rows.take(*key, **bytes, cursor).is_continue());
+            taken.for_each(drop);
+            (rows.rows.len(), rows.next.map(|next| next.key))
+        };
+        assert_eq!(fill(3, &[1, 1]), (2, None));
+        assert_eq!(fill(3, &[1, 1, 1]), (3, None));
+        assert_eq!(fill(3, &[1, 1, 1, 1]), (3, Some(3)));
+        assert_eq!(fill(3, &[MOST_BYTES, 1]), (1, Some(1)));
+        assert_eq!(fill(3, &[2 * MOST_BYTES]), (1, None));
+        assert_eq!(fill(3, &[MOST_BYTES / 2, MOST_BYTES / 2, 1]), (2, Some(2)));
     }
 
     #[test]

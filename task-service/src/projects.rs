@@ -75,4 +75,10 @@ impl Project {
         self.revision = revision;
         Ok(())
     }
+
+    /// How many bytes its texts have.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.title.as_str().len() + self.description.as_str().len()
+    }
 }

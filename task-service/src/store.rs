@@ -7,6 +7,7 @@
 mod operation;
 mod group;
 mod rows;
+mod page;
 mod owners;
 mod projects;
 mod tasks;
@@ -20,13 +21,12 @@ use shared::{
 };
 use uuid::Uuid;
 
-pub use task_list::cursor;
 pub use vault::Vault;
 
 use crate::{
     error::{Error, Refusal},
     etag::Etag,
-    pages::Cursor,
+    pages::{Page, Rows},
     projects::{NewProject, Project, ProjectChange},
     tasks::{NewTask, Task, TaskChange, TaskFilter},
 };
@@ -88,17 +88,16 @@ impl<DB: Engine> SqlStore<DB> {
         Ok(project.ok_or(Refusal::ProjectNotFound)?)
     }
 
-    /// Reads at most `limit` projects, the oldest first, after the cursor.
+    /// Reads a page of projects, the oldest first.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn list_projects(
         &self,
         caller: &Caller,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Project>, Error> {
-        Ok(projects::list(&self.database, caller.user_id(), after, limit).await?)
+        page: &Page,
+    ) -> Result<Rows<Project>, Error> {
+        Ok(projects::list(&self.database, caller.user_id(), page).await?)
     }
 
     /// Changes a project.
@@ -149,7 +148,7 @@ impl<DB: Engine> SqlStore<DB> {
         Ok(task.ok_or(Refusal::TaskNotFound)?)
     }
 
-    /// Reads at most `limit` tasks that pass the filter, in its order, after the cursor.
+    /// Reads a page of the tasks that pass the filter, in its order.
     ///
     /// # Errors
     /// When the database is away.
@@ -157,10 +156,9 @@ impl<DB: Engine> SqlStore<DB> {
         &self,
         caller: &Caller,
         filter: &TaskFilter,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Task>, Error> {
-        Ok(task_list::list(&self.database, caller.user_id(), filter, after, limit).await?)
+        page: &Page,
+    ) -> Result<Rows<Task>, Error> {
+        Ok(task_list::list(&self.database, caller.user_id(), filter, page).await?)
     }
 
     /// Changes a task.

@@ -39,7 +39,7 @@ pub struct Task {
 }
 
 /// How far a task is, with the number that is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Not begun.
     Todo = 1,
@@ -113,18 +113,18 @@ pub struct TaskFilter {
     pub descending: bool,
 }
 
-/// What tasks can be ordered by; ids break ties.
+/// What tasks can be ordered by, with the number that page tokens are bound to; ids break ties.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TaskOrder {
     /// When they were made.
     #[default]
-    CreateTime,
+    CreateTime = 1,
     /// When they last changed.
-    UpdateTime,
+    UpdateTime = 2,
     /// When they are due, those due never at the end.
-    DueTime,
+    DueTime = 3,
     /// How urgent they are.
-    Priority,
+    Priority = 4,
 }
 
 impl Task {
@@ -184,6 +184,12 @@ impl Task {
         self.touch(seen, now, revision)?;
         self.delete_time = Some(now);
         Ok(())
+    }
+
+    /// How many bytes its texts have.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.title.as_str().len() + self.description.as_str().len()
     }
 
     fn touch(&mut self, seen: Option<Etag>, now: Time, revision: i64) -> Result<(), Refusal> {

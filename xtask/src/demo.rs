@@ -67,7 +67,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     task.stop().await
 }
 
-/// Two people register and log in; one of them is not who they say they are.
+/// Two people register and log in, and somebody tries to be one of them.
 async fn accounts(channel: &Channel) -> Result<(String, String), Failure> {
     let mut auth = AuthServiceClient::new(channel.clone());
     let mut tokens = Vec::new();

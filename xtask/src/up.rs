@@ -1,8 +1,11 @@
 //! `cargo up`: the pair as two processes, until one ends or the user has had enough.
 
-use std::{env, io::ErrorKind, net::SocketAddr, path::Path, time::Duration};
+use std::{env, net::SocketAddr, path::Path, time::Duration};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use shared::server::ended_by_operator;
 use tokio::process::{Child, Command};
 use tonic::transport::Endpoint;
@@ -74,9 +77,9 @@ fn start(name: &str) -> Result<Child, Failure> {
 async fn stop(service: &mut Child) -> Result<(), Failure> {
     let id = service.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(id) = id {
-        match kill_process(id, Signal::TERM).map_err(std::io::Error::from) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        match kill_process(id, Signal::TERM) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     service.wait().await?;

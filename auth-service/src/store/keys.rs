@@ -2,15 +2,12 @@
 
 use shared::{
     clock::Time,
-    database::{Database, Engine, Statement, get},
+    database::{Corrupt, Database, Engine, Statement, get},
     trust::PublicKey,
 };
 use sqlx::Error;
 
-use crate::{
-    error::Corrupt,
-    keys::{Key, SealedKey},
-};
+use crate::keys::{Key, SealedKey};
 
 /// Every key, in the order in which they sign.
 pub(super) async fn list<DB: Engine>(database: &Database<DB>) -> Result<Vec<SealedKey>, Error> {

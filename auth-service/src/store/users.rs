@@ -2,14 +2,14 @@
 
 use shared::{
     clock::Time,
-    database::{Database, Engine, Statement, get},
+    database::{Corrupt, Database, Engine, Statement, get},
 };
 use sqlx::Error;
 use uuid::Uuid;
 
 use super::Account;
 use crate::{
-    error::{Corrupt, Refusal},
+    error::Refusal,
     passwords::PasswordHash,
     users::{Email, ImageUrl, User, UserChange, Username},
 };

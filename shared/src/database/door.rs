@@ -77,9 +77,12 @@ pub enum WriteError {
     /// Too many writes are waiting; this one was not done.
     #[error("too many writes are waiting")]
     Overloaded,
-    /// The database was away, or did not say whether it committed.
+    /// The database was away; the write was not done.
     #[error("the database is not available: {0}")]
     Unavailable(Arc<sqlx::Error>),
+    /// The database did not say whether it committed: the write may have been done.
+    #[error("the database did not confirm the commit: {0}")]
+    Unknown(Arc<sqlx::Error>),
     /// The database refused the write; it was not done.
     #[error("the database refused the write: {0}")]
     Refused(Arc<sqlx::Error>),
@@ -95,9 +98,14 @@ pub enum WriteError {
 }
 
 /// The way in for writes. Cheap to clone; the door closes when the last clone is gone.
-#[derive(Debug)]
 pub struct Door<W> {
     queue: mpsc::Sender<W>,
+}
+
+impl<W> std::fmt::Debug for Door<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("room", &self.queue.capacity()).finish_non_exhaustive()
+    }
 }
 
 impl<W> Clone for Door<W> {
@@ -197,11 +205,7 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
 
     /// Runs one transaction. The connection is put back only when its transaction has ended.
     async fn transaction(&mut self, group: &mut [R::Write]) -> Result<(), Fault> {
-        let mut connection = match self.idle.take() {
-            Some(connection) => connection,
-            None => self.database.connect_writer().await.map_err(Fault::Begin)?,
-        };
-        Statement::<DB>::new(DB::BEGIN).all(&mut connection).await.map_err(Fault::Begin)?;
+        let mut connection = self.begin().await.map_err(Fault::Begin)?;
         let run = AssertUnwindSafe(self.writer.run(&mut connection, group)).catch_unwind().await;
         let fault = match run {
             Ok(Ok(())) => {
@@ -218,6 +222,20 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
         }
         Err(fault)
     }
+
+    /// Begins a transaction. A connection that has gone stale while it was idle is replaced.
+    async fn begin(&mut self) -> Result<DB::Connection, sqlx::Error> {
+        if let Some(mut connection) = self.idle.take() {
+            match Statement::<DB>::new(DB::BEGIN).all(&mut connection).await {
+                Ok(_) => return Ok(connection),
+                Err(error @ sqlx::Error::Database(_)) => return Err(error),
+                Err(error) => tracing::info!(%error, "the writing connection is made anew"),
+            }
+        }
+        let mut connection = self.database.connect_writer().await?;
+        Statement::<DB>::new(DB::BEGIN).all(&mut connection).await?;
+        Ok(connection)
+    }
 }
 
 impl Fault {
@@ -232,7 +250,8 @@ impl Fault {
 
     fn into_error(self) -> WriteError {
         match self {
-            Self::Begin(error) | Self::Commit(error) => WriteError::Unavailable(Arc::new(error)),
+            Self::Commit(error) => WriteError::Unknown(Arc::new(error)),
+            Self::Begin(error) => WriteError::Unavailable(Arc::new(error)),
             Self::Statement(error) if is_unavailable(&error) => {
                 WriteError::Unavailable(Arc::new(error))
             }

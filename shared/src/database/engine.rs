@@ -1,7 +1,9 @@
 //! What a store may ask of an engine, in traits that carry their own bounds, so that a generic
 //! store needs no where-clause but `DB: Engine`.
 
-use futures_util::future::BoxFuture;
+use std::ops::ControlFlow;
+
+use futures_util::{TryStreamExt, future::BoxFuture};
 use sqlx::{
     Arguments, AssertSqlSafe, ColumnIndex, Connection, Decode, Encode, Executor, IntoArguments,
     Pool, Row, SqlSafeStr, Type,
@@ -59,6 +61,14 @@ pub trait Run<DB: sqlx::Database>: Send {
         sql: String,
         arguments: DB::Arguments,
     ) -> BoxFuture<'_, Result<Vec<DB::Row>, sqlx::Error>>;
+
+    /// Runs a statement and hands over its rows one by one, until `take` wants no more.
+    fn each<'c>(
+        &'c mut self,
+        sql: String,
+        arguments: DB::Arguments,
+        take: &'c mut (dyn FnMut(DB::Row) -> ControlFlow<()> + Send),
+    ) -> BoxFuture<'c, Result<(), sqlx::Error>>;
 }
 
 impl<DB, C> Run<DB> for C
@@ -76,6 +86,23 @@ where
         // Every text comes from a store: literals, and names out of closed sets. Values are bound.
         Box::pin(sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(self))
     }
+
+    fn each<'c>(
+        &'c mut self,
+        sql: String,
+        arguments: DB::Arguments,
+        take: &'c mut (dyn FnMut(DB::Row) -> ControlFlow<()> + Send),
+    ) -> BoxFuture<'c, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            let mut rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(self);
+            while let Some(row) = rows.try_next().await? {
+                if take(row).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// A database engine that stores can be built on.
@@ -87,7 +114,6 @@ pub trait Engine:
     + Sql<Option<i64>>
     + Sql<String>
     + Sql<Vec<u8>>
-    + Sql<bool>
 {
     /// What begins a transaction that will write.
     const BEGIN: &'static str;
@@ -115,8 +141,6 @@ pub enum Kind {
     BigInt,
     /// `String`.
     Text,
-    /// `bool`.
-    Boolean,
 }
 
 /// A service's migrations: for each engine the same steps, as pairs of a name and its SQL, in

@@ -22,7 +22,6 @@ impl Engine for Postgres {
                     Kind::Uuid => "uuid",
                     Kind::BigInt => "bigint",
                     Kind::Text => "text",
-                    Kind::Boolean => "boolean",
                 };
                 format!("{name} {kind}")
             })

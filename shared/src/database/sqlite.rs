@@ -1,8 +1,13 @@
 //! SQLite: the embedded engine. One file, write-ahead log, every commit on the disk before it is
 //! acknowledged.
 
-use std::{fs, io, os::unix::fs::DirBuilderExt, os::unix::fs::OpenOptionsExt, path::Path};
-use std::{str::FromStr, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
     Pool, Sqlite,
@@ -14,8 +19,14 @@ use super::{Column, Database, Engine, Kind, Migrations, OpenError, engine::migra
 
 /// How many statements may read at the same moment.
 const READERS: u32 = 4;
+/// How long a read waits for a connection before it gives up.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a write waits for another process to end its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a start waits for another process to end its migrations.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks whether it has to wait any more.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Engine for Sqlite {
     // A transaction that begins as a reader and then writes would ignore the busy timeout.
@@ -26,7 +37,7 @@ impl Engine for Sqlite {
             .iter()
             .map(|(name, kind)| match kind {
                 Kind::Uuid => format!("unhex(value->>'{name}', '-') as {name}"),
-                Kind::BigInt | Kind::Text | Kind::Boolean => format!("value->>'{name}' as {name}"),
+                Kind::BigInt | Kind::Text => format!("value->>'{name}' as {name}"),
             })
             .collect();
         format!("(select {} from json_each($1)) as x", members.join(", "))
@@ -48,12 +59,13 @@ impl Engine for Sqlite {
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
         let file = |source| OpenError::File { path: path.display().to_string(), source };
-        directory.lock().map_err(file)?;
+        lock(&directory).await.map_err(file)?;
         migrate::<Self>(migrations.sqlite, options.clone()).await?;
         directory.unlock().map_err(file)?;
 
         let readers: Pool<Self> = PoolOptions::new()
             .max_connections(READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await?;
@@ -71,10 +83,27 @@ fn make_private(path: &Path) -> io::Result<fs::File> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => {}
-        Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        }
         Err(fault) => return Err(fault),
     }
     fs::File::open(directory)
+}
+
+/// Locks the directory, without holding up the thread or a shutdown.
+async fn lock(directory: &fs::File) -> io::Result<()> {
+    let free = async {
+        loop {
+            match directory.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_INTERVAL).await,
+                Err(fs::TryLockError::Error(fault)) => return Err(fault),
+                Ok(()) => return Ok(()),
+            }
+        }
+    };
+    let busy = || io::Error::new(io::ErrorKind::TimedOut, "another process is migrating");
+    tokio::time::timeout(LOCK_TIMEOUT, free).await.unwrap_or_else(|_| Err(busy()))
 }
 
 #[cfg(test)]
@@ -86,7 +115,6 @@ mod tests {
 
     #[tokio::test]
     async fn every_writer_is_durable_and_every_file_is_private() {
-        use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/there.db");
         let url = format!("sqlite://{}", path.display());
@@ -106,6 +134,17 @@ mod tests {
             let entry = entry.unwrap();
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_there_becomes_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("there.db");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let url = format!("sqlite://{}", path.display());
+        Database::<Sqlite>::open(&url, &NONE).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[tokio::test]

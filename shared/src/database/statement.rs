@@ -1,6 +1,6 @@
 //! A statement and its arguments, put together in one pass.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use sqlx::error::BoxDynError;
 
@@ -62,6 +62,21 @@ impl<DB: Engine> Statement<DB> {
         match self.fault {
             Some(fault) => Err(sqlx::Error::Encode(fault)),
             None => connection.all(self.sql.into_owned(), self.arguments).await,
+        }
+    }
+
+    /// Runs the statement and hands over its rows one by one, until `take` wants no more.
+    ///
+    /// # Errors
+    /// As [`Statement::all`].
+    pub async fn each(
+        self,
+        connection: &mut DB::Connection,
+        take: &mut (dyn FnMut(DB::Row) -> ControlFlow<()> + Send),
+    ) -> Result<(), sqlx::Error> {
+        match self.fault {
+            Some(fault) => Err(sqlx::Error::Encode(fault)),
+            None => connection.each(self.sql.into_owned(), self.arguments, take).await,
         }
     }
 

@@ -1,14 +1,11 @@
 //! The interceptor that lets nobody in without a token.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tonic::{Code, Request, Status, metadata::MetadataMap, service::Interceptor};
 
 use super::{Reason, Rejection, Verifier};
 use crate::status::{refusal, retry_later};
-
-/// When a client whose token could not be decided upon may ask again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Verifies the bearer token of each request, from memory, and puts its [`super::Caller`] into the
 /// request's extensions.
@@ -62,7 +59,6 @@ pub fn rejected(rejection: Rejection) -> Status {
             Code::Unavailable,
             "TRUST_UNAVAILABLE",
             "it can not be decided now whether the access token is good",
-            RETRY,
         ),
     }
 }

@@ -50,6 +50,9 @@ pub async fn follow_keys<S: SnapshotStore>(
     loop {
         match fetch(&mut issuer).await {
             Ok(keys) => {
+                if failures > 0 {
+                    tracing::info!(failures, "the signing keys can be fetched again");
+                }
                 failures = 0;
                 verifier.learn(keys.clone());
                 if keys != known && save(&store, &keys).await {
@@ -57,7 +60,10 @@ pub async fn follow_keys<S: SnapshotStore>(
                 }
             }
             Err(reason) => {
-                tracing::warn!(reason, "the signing keys can not be fetched");
+                // Once is enough for the operator, who is told when it is over too.
+                if failures == 0 {
+                    tracing::warn!(reason, "the signing keys can not be fetched");
+                }
                 failures += 1;
             }
         }
@@ -94,7 +100,8 @@ async fn save<S: SnapshotStore>(store: &S, keys: &[PublicKey]) -> bool {
 async fn fetch(issuer: &mut AuthServiceClient<Channel>) -> Result<Vec<PublicKey>, String> {
     let answer = timeout(TIMEOUT, issuer.list_signing_keys(ListSigningKeysRequest {})).await;
     let answer = answer.map_err(|_| "no answer in time".to_owned())?;
-    let keys = answer.map_err(|status| status.to_string())?.into_inner().signing_keys;
+    let refusal = |status: tonic::Status| format!("{}: {}", status.code(), status.message());
+    let keys = answer.map_err(refusal)?.into_inner().signing_keys;
     if keys.is_empty() {
         return Err("the issuer names no key".to_owned());
     }

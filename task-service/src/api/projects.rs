@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{only_id, parse_etag, timestamp};
 use crate::{
     etag::Etag,
-    pages::{Cursor, Page, PageKey},
+    pages::{Page, PageKey, Rows},
     projects::{NewProject, Project, ProjectChange},
     store::SqlStore,
     text::{Description, Title},
@@ -63,12 +63,12 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         let ListProjectsRequest { page_size, page_token } = request.into_inner();
         let context = format!("ListProjects {}", caller.user_id());
         let mut bad = Violations::new();
-        let page = Page::parse(&self.pages, context, page_size, &page_token, &mut bad);
-        let page = bad.finish(page)?;
-        let mut projects = self.store.list_projects(&caller, page.after, page.limit()).await?;
-        let next_page_token = page.cut(&mut projects, |last| Cursor { key: 0, id: last.id });
-        let projects = projects.into_iter().map(Into::into).collect();
-        Ok(Response::new(ListProjectsResponse { projects, next_page_token }))
+        let page = Page::parse(&self.pages, Some(&context), page_size, &page_token, &mut bad);
+        let Rows { rows, next, .. } = self.store.list_projects(&caller, &bad.finish(page)?).await?;
+        Ok(Response::new(ListProjectsResponse {
+            projects: rows.into_iter().map(Into::into).collect(),
+            next_page_token: self.pages.seal_next(&context, next),
+        }))
     }
 
     async fn update_project(

@@ -19,8 +19,8 @@ use tonic::{Request, Response, Status};
 
 use super::{only_id, parse_etag};
 use crate::{
-    pages::{Page, PageKey},
-    store::{SqlStore, cursor},
+    pages::{Page, PageKey, Rows},
+    store::SqlStore,
     tasks::NewTask,
 };
 
@@ -60,18 +60,18 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let request = request.into_inner();
         let mut bad = Violations::new();
         let filter = wire::filter(&request, &mut bad);
-        let context = format!("ListTasks {} {filter:?}", caller.user_id());
+        let context = filter.as_ref().map(|filter| wire::context(&caller, filter));
         let (size, token) = (request.page_size, &request.page_token);
-        let page = Page::parse(&self.pages, context, size, token, &mut bad);
+        let page = Page::parse(&self.pages, context.as_deref(), size, token, &mut bad);
         let (filter, page) = bad.finish(filter.zip(page))?;
-        let limit = page.limit();
-        let mut tasks = self.store.list_tasks(&caller, &filter, page.after, limit).await?;
-        if let Some(project) = filter.project_id.filter(|_| tasks.is_empty()) {
+        let Rows { rows, next, .. } = self.store.list_tasks(&caller, &filter, &page).await?;
+        if let Some(project) = filter.project_id.filter(|_| rows.is_empty()) {
             self.store.get_project(&caller, project).await?;
         }
-        let next_page_token = page.cut(&mut tasks, |last| cursor(last, filter.order));
-        let tasks = tasks.into_iter().map(Into::into).collect();
-        Ok(Response::new(ListTasksResponse { tasks, next_page_token }))
+        Ok(Response::new(ListTasksResponse {
+            tasks: rows.into_iter().map(Into::into).collect(),
+            next_page_token: self.pages.seal_next(&wire::context(&caller, &filter), next),
+        }))
     }
 
     async fn update_task(

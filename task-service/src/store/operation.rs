@@ -12,7 +12,6 @@ use crate::{
 };
 
 /// A write on its way to the database.
-#[derive(Debug)]
 pub(crate) enum Operation {
     /// Something that happens to a project of this owner.
     Project { owner: Uuid, write: ProjectWrite, slot: Slot<Result<Project, Refusal>> },

@@ -6,9 +6,12 @@ use serde::Serialize;
 use shared::database::{Column, Database, Engine, Kind, Statement, get};
 use uuid::Uuid;
 
-use super::rows::{KEY_COLUMNS, Key, Rows, json, keys_json, size, time};
+use super::{
+    page::{limit, read_page},
+    rows::{KEY_COLUMNS, Key, Rows, json, keys_json, time},
+};
 use crate::{
-    pages::Cursor,
+    pages::{self, Cursor, Page},
     projects::Project,
     text::{Description, Title},
 };
@@ -53,15 +56,15 @@ pub(super) async fn find<DB: Engine>(
 pub(super) async fn list<DB: Engine>(
     database: &Database<DB>,
     owner: Uuid,
-    after: Option<Cursor>,
-    limit: usize,
-) -> Result<Vec<Project>, sqlx::Error> {
+    page: &Page,
+) -> Result<pages::Rows<Project>, sqlx::Error> {
     let statement = Statement::new(format!(
         "select {FIELDS} from projects where owner_id = $1 and id > $2 order by id limit $3"
     ));
-    let after = after.map_or(Uuid::nil(), |cursor| cursor.id);
-    let rows = database.read(statement.bind(owner).bind(after).bind(size(limit))).await?;
-    rows.iter().map(project::<DB>).collect()
+    let after = page.after.map_or(Uuid::nil(), |cursor| cursor.id);
+    let statement = statement.bind(owner).bind(after).bind(limit(page));
+    let cursor = |project: &Project| Cursor { key: 0, id: project.id };
+    read_page(database, statement, page, project::<DB>, Project::text_bytes, cursor).await
 }
 
 /// Reads those that a group needs.

@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use shared::{
     clock::Time,
-    database::{Column, Engine, Kind, get},
+    database::{Column, Corrupt, Engine, Kind, get},
 };
 use uuid::Uuid;
-
-use crate::error::Corrupt;
 
 /// What every row is found by: its owner and its id.
 pub(super) type Key = (Uuid, Uuid);
@@ -81,21 +79,6 @@ pub(super) fn time<DB: Engine>(
     column: &'static str,
     id: Uuid,
 ) -> Result<Time, sqlx::Error> {
-    let micros = get::<DB, _>(row, column)?;
-    Time::from_micros(micros).ok_or_else(|| corrupt(table, column, id, micros))
-}
-
-/// The error of a row that contradicts the types of this service.
-pub(super) fn corrupt(
-    table: &'static str,
-    column: &'static str,
-    id: Uuid,
-    value: i64,
-) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(Corrupt { table, column, id, value }))
-}
-
-/// A number of rows as the database counts them.
-pub(super) fn size(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
+    let time = Time::from_micros(get::<DB, _>(row, column)?);
+    Ok(time.ok_or(Corrupt { table, column, id: id.to_string() })?)
 }

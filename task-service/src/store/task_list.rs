@@ -7,11 +7,11 @@ use shared::{
 use uuid::Uuid;
 
 use super::{
-    rows::size,
+    page::{limit, read_page},
     tasks::{DUE_NEVER, FIELDS, NOT_DELETED, task},
 };
 use crate::{
-    pages::Cursor,
+    pages::{Cursor, Page, Rows},
     tasks::{Task, TaskFilter, TaskOrder},
 };
 
@@ -20,15 +20,15 @@ pub(super) async fn list<DB: Engine>(
     database: &Database<DB>,
     owner: Uuid,
     filter: &TaskFilter,
-    after: Option<Cursor>,
-    limit: usize,
-) -> Result<Vec<Task>, sqlx::Error> {
+    page: &Page,
+) -> Result<Rows<Task>, sqlx::Error> {
     let mut statement = Statement::new(format!("select {FIELDS} from tasks where owner_id = "));
     statement.push_bind(owner).push(" and delete_time = ").push_bind(NOT_DELETED);
     push_filter(&mut statement, filter);
-    push_order(&mut statement, filter, after);
-    statement.push(" limit ").push_bind(size(limit));
-    database.read(statement).await?.iter().map(task::<DB>).collect()
+    push_order(&mut statement, filter, page.after);
+    statement.push(" limit ").push_bind(limit(page));
+    let cursor = |task: &Task| cursor(task, filter.order);
+    read_page(database, statement, page, task::<DB>, Task::text_bytes, cursor).await
 }
 
 fn push_filter<DB: Engine>(statement: &mut Statement<DB>, filter: &TaskFilter) {
@@ -74,8 +74,7 @@ fn push_order<DB: Engine>(
 }
 
 /// Where the page after this task begins.
-#[must_use]
-pub fn cursor(task: &Task, order: TaskOrder) -> Cursor {
+fn cursor(task: &Task, order: TaskOrder) -> Cursor {
     let key = match order {
         TaskOrder::CreateTime => 0,
         TaskOrder::UpdateTime => task.update_time.micros(),

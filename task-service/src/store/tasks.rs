@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use shared::{
     clock::Time,
-    database::{Column, Database, Engine, Kind, Statement, get},
+    database::{Column, Corrupt, Database, Engine, Kind, Statement, get},
 };
 use uuid::Uuid;
 
-use super::rows::{KEY_COLUMNS, Key, Rows, corrupt, json, keys_json, time};
+use super::rows::{KEY_COLUMNS, Key, Rows, json, keys_json, time};
 use crate::{
     tasks::{Priority, Status, Task},
     text::{Description, Title},
@@ -171,21 +171,20 @@ fn row(((owner_id, id), task): (Key, &Task)) -> Row<'_> {
 }
 
 pub(super) fn task<DB: Engine>(row: &DB::Row) -> Result<Task, sqlx::Error> {
-    let id = get::<DB, _>(row, "id")?;
+    let id: Uuid = get::<DB, _>(row, "id")?;
+    let corrupt = |column| Corrupt { table: "tasks", column, id: id.to_string() };
     let number = |column| get::<DB, i64>(row, column);
     let some_time = |column, none: Option<i64>| match get::<DB, Option<i64>>(row, column)? {
         number if number == none => Ok(None),
         _ => time::<DB>(row, "tasks", column, id).map(Some),
     };
-    let (status, priority) = (number("status")?, number("priority")?);
     Ok(Task {
         id,
         project_id: get::<DB, _>(row, "project_id")?,
         title: Title::stored(get::<DB, _>(row, "title")?),
         description: Description::stored(get::<DB, _>(row, "description")?),
-        status: Status::from_number(status).ok_or(corrupt("tasks", "status", id, status))?,
-        priority: Priority::from_number(priority)
-            .ok_or(corrupt("tasks", "priority", id, priority))?,
+        status: Status::from_number(number("status")?).ok_or_else(|| corrupt("status"))?,
+        priority: Priority::from_number(number("priority")?).ok_or_else(|| corrupt("priority"))?,
         due_time: some_time("due_time", Some(DUE_NEVER))?,
         complete_time: some_time("complete_time", None)?,
         create_time: time::<DB>(row, "tasks", "create_time", id)?,

@@ -75,11 +75,11 @@ pub(super) async fn keep_trusted_keys<DB: Engine>(
 ) -> Result<(), sqlx::Error> {
     Statement::<DB>::new("delete from trusted_keys").all(connection).await?;
     for (kid, key) in keys {
-        Statement::<DB>::new("insert into trusted_keys (kid, public_key) values ($1, $2)")
-            .bind(kid.clone())
-            .bind(key.clone())
-            .all(connection)
-            .await?;
+        // Another process may have learnt the same key at the same moment.
+        let insert = "insert into trusted_keys (kid, public_key) values ($1, $2)
+                      on conflict (kid) do nothing";
+        let statement = Statement::<DB>::new(insert).bind(kid.clone()).bind(key.clone());
+        statement.all(connection).await?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use shared::{
 };
 use task_service::{
     error::{Error, Refusal},
+    pages::Page,
     projects::{NewProject, Project},
     store::{Quotas, SqlStore},
     tasks::{NewTask, Priority, Status, Task},
@@ -45,6 +46,9 @@ macro_rules! on_every_engine {
     };
 }
 pub(crate) use on_every_engine;
+
+/// A first page that takes everything that a test makes.
+pub(crate) const ALL: Page = Page { size: 1_000, after: None };
 
 pub(crate) const QUOTAS: Quotas = Quotas { projects: 10, tasks: 300 };
 

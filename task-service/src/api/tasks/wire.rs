@@ -10,6 +10,7 @@ use shared::{
         self as pb, CreateTaskRequest, ListTasksRequest, TaskPriority, TaskStatus,
         UpdateTaskRequest,
     },
+    trust::Caller,
 };
 use uuid::Uuid;
 
@@ -124,16 +125,32 @@ pub(super) fn filter(request: &ListTasksRequest, bad: &mut Violations) -> Option
     let statuses: Vec<_> = statuses
         .map(|(index, number)| bad.check(&format!("statuses[{index}]"), status(*number)))
         .collect();
-    let statuses: Option<Vec<_>> = statuses.into_iter().collect();
+    let mut statuses: Vec<Status> = statuses.into_iter().collect::<Option<_>>()?;
+    statuses.sort_unstable();
+    statuses.dedup();
     let (order, descending) = order?;
     Some(TaskFilter {
         project_id: project_id?,
-        statuses: statuses?,
+        statuses,
         due_start: due_start?,
         due_end: due_end?,
         order,
         descending,
     })
+}
+
+/// What a page token of this list is bound to.
+pub(super) fn context(caller: &Caller, filter: &TaskFilter) -> String {
+    let TaskFilter { project_id, statuses, due_start, due_end, order, descending } = filter;
+    let numbers = (
+        project_id.as_ref().map(Uuid::as_u128),
+        statuses.iter().map(|status| *status as i64).collect::<Vec<_>>(),
+        due_start.map(Time::micros),
+        due_end.map(Time::micros),
+        *order as i64,
+        descending,
+    );
+    format!("ListTasks {} {numbers:?}", caller.user_id())
 }
 
 fn order(text: &str) -> Result<(TaskOrder, bool), OrderFault> {

@@ -120,6 +120,6 @@ async fn a_request_over_the_limit_is_refused() {
         Task { description: "🦀".repeat(10_000), title: "🦀".repeat(200), ..Task::default() };
     create_task(&mut scene.ann, fits).await;
     let huge = Task { description: "x".repeat(200_000), ..titled("t") };
-    let status = scene.ann.tasks.create_task(create(huge)).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    let refused = refused(scene.ann.tasks.create_task(create(huge)).await);
+    assert_eq!(refused.kind(), (Code::InvalidArgument, "REQUEST_UNREADABLE"));
 }

@@ -104,7 +104,7 @@ async fn a_page_token_is_good_for_its_caller_filter_and_order() {
     let time = Some(Timestamp { seconds: 1, nanos: 0 });
     for other in [
         ListTasksRequest { project_id, ..next.clone() },
-        ListTasksRequest { statuses: vec![1], ..next.clone() },
+        ListTasksRequest { statuses: vec![1, 2], ..next.clone() },
         ListTasksRequest { due_start_time: time, ..next.clone() },
         ListTasksRequest { due_end_time: time, ..next.clone() },
         ListTasksRequest { order_by: "priority".to_owned(), ..next.clone() },
@@ -195,4 +195,32 @@ async fn a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most() {
         assert_eq!(page.tasks.len(), expected);
         assert!(!page.next_page_token.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_large_for_a_client() {
+    let mut scene = Scene::new().await;
+    let large = Task { description: "🦀".repeat(10_000), ..titled("t") };
+    for _ in 0..60 {
+        create_task(&mut scene.ann, large.clone()).await;
+    }
+    let request = ListTasksRequest { page_size: 1_000, ..ListTasksRequest::default() };
+    let first = scene.ann.tasks.list_tasks(request.clone()).await.unwrap().into_inner();
+    assert!((20..60).contains(&first.tasks.len()), "{}", first.tasks.len());
+    assert_eq!(walk(&mut scene.ann, request).await.split(' ').count(), 60);
+}
+
+#[tokio::test]
+async fn the_order_of_the_statuses_does_not_matter() {
+    let mut scene = Scene::new().await;
+    seven(&mut scene).await;
+    let first = ListTasksRequest { page_size: 1, statuses: vec![3, 1], ..Default::default() };
+    let page = scene.ann.tasks.list_tasks(first).await.unwrap().into_inner();
+    let next = ListTasksRequest {
+        page_size: 10,
+        page_token: page.next_page_token,
+        statuses: vec![1, 3, 3],
+        ..Default::default()
+    };
+    assert_eq!(scene.ann.tasks.list_tasks(next).await.unwrap().into_inner().tasks.len(), 4);
 }

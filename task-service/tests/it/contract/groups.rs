@@ -10,7 +10,7 @@ use task_service::{
 };
 use tokio::task::JoinSet;
 
-use super::{QUOTAS, Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
+use super::{ALL, QUOTAS, Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
 
 on_every_engine!(
     writes_at_once_get_their_own_answers,
@@ -51,7 +51,7 @@ async fn a_quota_holds_against_writes_at_once<DB: Engine>(scene: Scene<DB>) {
         });
     }
     assert_eq!(writes.join_all().await.into_iter().sum::<i64>(), QUOTAS.projects);
-    let there = scene.store.list_projects(&scene.ann, None, 1_000).await.unwrap().len();
+    let there = scene.store.list_projects(&scene.ann, &ALL).await.unwrap().rows.len();
     assert_eq!(there, usize::try_from(QUOTAS.projects).unwrap());
 }
 
@@ -96,7 +96,7 @@ async fn no_task_ends_in_a_project_that_is_gone<DB: Engine>(scene: Scene<DB>) {
         }
         writes.join_all().await;
         let filter = TaskFilter { project_id: Some(project.id), ..TaskFilter::default() };
-        let tasks = scene.store.list_tasks(&scene.ann, &filter, None, 100).await.unwrap();
+        let tasks = scene.store.list_tasks(&scene.ann, &filter, &ALL).await.unwrap().rows;
         match scene.store.get_project(&scene.ann, project.id).await {
             Ok(_) => drop(scene.store.delete_project(&scene.ann, project.id, None, true).await),
             Err(_) => assert_eq!(tasks, [], "round {round}"),

@@ -11,7 +11,7 @@ use task_service::{
     tasks::{Task, TaskChange, TaskFilter, TaskOrder},
 };
 
-use super::{Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
+use super::{ALL, Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
 
 on_every_engine!(
     what_is_foreign_is_not_there,
@@ -29,14 +29,14 @@ async fn what_is_foreign_is_not_there<DB: Engine>(scene: Scene<DB>) {
     assert_eq!(refusal(change), Refusal::ProjectNotFound);
     let deletion = store.delete_project(bob, project.id, None, true).await;
     assert_eq!(refusal(deletion), Refusal::ProjectNotFound);
-    assert_eq!(store.list_projects(bob, None, 10).await.unwrap(), []);
+    assert_eq!(store.list_projects(bob, &ALL).await.unwrap().rows, []);
 
     assert_eq!(refusal(store.get_task(bob, task.id).await), Refusal::TaskNotFound);
     let change = store.update_task(bob, task.id, None, TaskChange::default()).await;
     assert_eq!(refusal(change), Refusal::TaskNotFound);
     assert_eq!(refusal(store.delete_task(bob, task.id, None).await), Refusal::TaskNotFound);
     for filter in filters(&project) {
-        assert_eq!(store.list_tasks(bob, &filter, None, 10).await.unwrap(), []);
+        assert_eq!(store.list_tasks(bob, &filter, &ALL).await.unwrap().rows, []);
     }
 
     assert_eq!(store.get_project(&scene.ann, project.id).await.unwrap(), project);
@@ -55,9 +55,10 @@ fn filters(project: &Project) -> Vec<TaskFilter> {
 
 /// Everything that an owner has.
 async fn everything<DB: Engine>(scene: &Scene<DB>, caller: &Caller) -> (Vec<Project>, Vec<Task>) {
-    let projects = scene.store.list_projects(caller, None, 100).await.unwrap();
+    let projects = scene.store.list_projects(caller, &ALL).await.unwrap().rows;
     let mut tasks = Vec::new();
-    for task in scene.store.list_tasks(caller, &TaskFilter::default(), None, 100).await.unwrap() {
+    let listed = scene.store.list_tasks(caller, &TaskFilter::default(), &ALL).await.unwrap();
+    for task in listed.rows {
         let read = scene.store.get_task(caller, task.id).await.unwrap();
         assert_eq!(read, task);
         tasks.push(read);
@@ -86,7 +87,7 @@ async fn a_twin_is_never_touched<DB: Engine>(scene: Scene<DB>) {
     assert!(of_ann.1.iter().all(|task| task.title == title("ann's")));
     for filter in filters(&kept) {
         for (caller, name) in [(ann, "ann's"), (bob, "bob's")] {
-            let tasks = store.list_tasks(caller, &filter, None, 100).await.unwrap();
+            let tasks = store.list_tasks(caller, &filter, &ALL).await.unwrap().rows;
             assert!(!tasks.is_empty() && tasks.iter().all(|task| task.title == title(name)));
         }
     }

@@ -2,8 +2,7 @@
 
 use shared::{clock::Time, database::Engine, trust::Caller};
 use task_service::{
-    pages::Cursor,
-    store::cursor,
+    pages::Page,
     tasks::{Priority, Status, Task, TaskChange, TaskFilter, TaskOrder},
 };
 use uuid::Uuid;
@@ -28,14 +27,16 @@ async fn walk<DB: Engine>(
     filter: &TaskFilter,
     size: usize,
 ) -> Vec<Task> {
-    let (mut all, mut after) = (Vec::new(), None);
+    let (mut all, mut page) = (Vec::new(), Page { size, after: None });
     loop {
-        let page = scene.store.list_tasks(caller, filter, after, size).await.unwrap();
-        assert!(page.len() <= size);
-        let Some(last) = page.last() else { return all };
-        after = Some(cursor(last, filter.order));
-        all.extend(page);
+        let listed = scene.store.list_tasks(caller, filter, &page).await.unwrap();
+        assert!(listed.rows.len() <= size);
+        all.extend(listed.rows);
         assert!(all.len() < 1_000, "the walk comes to no end");
+        page.after = listed.next;
+        if page.after.is_none() {
+            return all;
+        }
     }
 }
 
@@ -89,12 +90,14 @@ async fn projects_are_listed_once_each_in_the_order_of_creation<DB: Engine>(scen
     }
     scene.store.create_project(&scene.bob, new_project("bob's")).await.unwrap();
     for size in [1, 3, 7, 100] {
-        let (mut all, mut after) = (Vec::new(), None);
+        let (mut all, mut page) = (Vec::new(), Page { size, after: None });
         loop {
-            let page = scene.store.list_projects(&scene.ann, after, size).await.unwrap();
-            let Some(last) = page.last() else { break };
-            after = Some(Cursor { key: 0, id: last.id });
-            all.extend(page);
+            let listed = scene.store.list_projects(&scene.ann, &page).await.unwrap();
+            all.extend(listed.rows);
+            page.after = listed.next;
+            if page.after.is_none() {
+                break;
+            }
         }
         assert_eq!(all, made, "pages of {size}");
     }
@@ -174,14 +177,16 @@ async fn a_walk_survives_writes_between_its_pages<DB: Engine>(scene: Scene<DB>) 
     let tasks = forty_tasks(&scene).await;
     let filter = TaskFilter { order: TaskOrder::Priority, ..TaskFilter::default() };
     let expected = sorted(tasks, TaskOrder::Priority, false);
-    let (mut seen, mut after) = (Vec::new(), None);
+    let (mut seen, mut page) = (Vec::new(), Page { size: 3, after: None });
     loop {
-        let page = scene.store.list_tasks(&scene.ann, &filter, after, 3).await.unwrap();
-        let Some(last) = page.last() else { break };
-        after = Some(cursor(last, filter.order));
-        seen.extend(page.iter().map(|task| task.id));
+        let listed = scene.store.list_tasks(&scene.ann, &filter, &page).await.unwrap();
+        seen.extend(listed.rows.iter().map(|task| task.id));
+        page.after = listed.next;
+        if page.after.is_none() {
+            break;
+        }
         // One that has been seen goes, and a new one comes at the front.
-        scene.store.delete_task(&scene.ann, page[0].id, None).await.unwrap();
+        scene.store.delete_task(&scene.ann, listed.rows[0].id, None).await.unwrap();
         let mut new = new_task("new");
         new.priority = Priority::Low;
         scene.task(&scene.ann, new).await;

@@ -5,7 +5,8 @@ use task_service::{error::Refusal, etag::Etag, projects::ProjectChange, tasks::T
 use uuid::Uuid;
 
 use super::{
-    QUOTAS, Scene, description, new_project, new_task, on_every_engine, refusal, task_in, title,
+    ALL, QUOTAS, Scene, description, new_project, new_task, on_every_engine, refusal, task_in,
+    title,
 };
 
 on_every_engine!(
@@ -96,7 +97,7 @@ async fn a_project_with_tasks_stays_unless_forced<DB: Engine>(scene: Scene<DB>) 
     revisions.push(next.revision);
     revisions[1..3].sort_unstable();
     assert!(revisions.is_sorted_by(|a, b| a < b), "each change has its own: {revisions:?}");
-    let left = store.list_tasks(ann, &TaskFilter::default(), None, 10).await.unwrap();
+    let left = store.list_tasks(ann, &TaskFilter::default(), &ALL).await.unwrap().rows;
     assert_eq!(left, [outside, next]);
 }
 

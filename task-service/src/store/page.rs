@@ -1,0 +1,37 @@
+//! Reads a page: no more of it than is answered.
+
+use std::ops::ControlFlow;
+
+use shared::database::{Database, Engine, Statement};
+
+use crate::pages::{Cursor, Page, Rows};
+
+/// How many rows to ask for: one more than the page has, to see whether there is a next.
+pub(super) fn limit(page: &Page) -> i64 {
+    i64::try_from(page.size).map_or(i64::MAX, |size| size.saturating_add(1))
+}
+
+/// Reads rows until the page is full. `parse` makes what they hold, of which `bytes` is the size
+/// and `cursor` the place.
+pub(super) async fn read_page<DB: Engine, T: Send>(
+    database: &Database<DB>,
+    statement: Statement<DB>,
+    page: &Page,
+    parse: impl Fn(&DB::Row) -> Result<T, sqlx::Error> + Sync,
+    bytes: impl Fn(&T) -> usize + Sync,
+    cursor: impl Fn(&T) -> Cursor + Sync,
+) -> Result<Rows<T>, sqlx::Error> {
+    let (mut rows, mut fault) = (Rows::of(page.size), None);
+    let mut take = |row: DB::Row| match parse(&row) {
+        Ok(row) => {
+            let size = bytes(&row);
+            rows.take(row, size, &cursor)
+        }
+        Err(error) => {
+            fault = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    database.read_each(statement, &mut take).await?;
+    fault.map_or(Ok(rows), Err)
+}
