@@ -1,6 +1,9 @@
 //! The settings of this service, and the only place that reads them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use shared::{
     env::{Env, Faults},
@@ -11,11 +14,11 @@ use tonic::transport::{Endpoint, Uri};
 use crate::store::Quotas;
 
 /// Everything that this service can be told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// `TASK_ADDR`: where to listen.
     pub addr: SocketAddr,
-    /// `TASK_DATABASE_URL`: where the data are.
+    /// `TASK_DATABASE_URL`: where the data are. It may hold a password.
     pub database_url: String,
     /// `TASK_AUTH_URL`: whose tokens are trusted.
     pub auth: Endpoint,
@@ -53,6 +56,18 @@ impl Config {
             },
         };
         env.finish(config)
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Leaves out the URL of the database, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("addr", &self.addr)
+            .field("auth", &self.auth)
+            .field("expected", &self.expected)
+            .field("quotas", &self.quotas)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use shared::{
     database::WriteError,
-    fields::Violations,
     status::{read_failed, refusal, write_failed},
 };
 use tonic::{Code, Status};
@@ -10,9 +9,6 @@ use tonic::{Code, Status};
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request is malformed.
-    #[error("the request has invalid fields")]
-    Invalid(Violations),
     /// The state of the caller's data forbids it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -47,16 +43,9 @@ pub enum Refusal {
     QuotaExceeded,
 }
 
-impl From<Violations> for Error {
-    fn from(violations: Violations) -> Self {
-        Self::Invalid(violations)
-    }
-}
-
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid(violations) => violations.into(),
             Error::Refused(refusal) => refusal.into(),
             Error::Write(error) => write_failed(&error),
             Error::Read(error) => read_failed(&error),

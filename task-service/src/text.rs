@@ -1,6 +1,6 @@
 //! Texts that people write, kept exactly as sent.
 
-/// What a project or a task is called: 1 to 200 code points on one line, not all of them blank.
+/// What a project or a task is called: 1 to 200 code points, not all of them white space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Title(String);
 
@@ -11,7 +11,7 @@ pub struct Description(String);
 /// Why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
-    /// Nothing in it can be seen.
+    /// Nothing but white space.
     #[error("must not be blank")]
     Blank,
     /// Too many code points.
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_is_one_visible_line() {
+    fn a_title_is_not_blank_and_has_no_control_characters() {
         for good in ["a", " a ", "é🦀", "'; drop table tasks; --", &"🦀".repeat(200)] {
             assert_eq!(Title::parse(good.to_owned()).unwrap().as_str(), good);
         }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod every_rpc;
 #[cfg(test)]
+mod shell;
+#[cfg(test)]
 mod trust;
 #[cfg(test)]
 mod settings;

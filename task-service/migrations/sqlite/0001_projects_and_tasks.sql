@@ -44,6 +44,17 @@ create index tasks_by_update_time on tasks (owner_id, delete_time, update_time, 
 create index tasks_by_due_time on tasks (owner_id, delete_time, due_time, id);
 create index tasks_by_priority on tasks (owner_id, delete_time, priority, id);
 
+-- What the planner is to expect before anybody has analyzed: rows, then rows for each prefix of the
+-- index. Without it, it prefers the index of the order to the one of the project, and so reads an
+-- owner's every task to find those of one project.
+analyze;
+insert into sqlite_stat1 (tbl, idx, stat) values
+    ('tasks', 'tasks', '1000000 10000 1'),
+    ('tasks', 'tasks_by_project', '1000000 10000 100 50 1'),
+    ('tasks', 'tasks_by_update_time', '1000000 10000 5000 2 1'),
+    ('tasks', 'tasks_by_due_time', '1000000 10000 5000 2 1'),
+    ('tasks', 'tasks_by_priority', '1000000 10000 5000 1250 1');
+
 -- The issuer's public keys, for starting while it is away.
 create table trusted_keys (
     kid text not null primary key,

@@ -22,13 +22,24 @@ pub(super) async fn list<DB: Engine>(
     filter: &TaskFilter,
     page: &Page,
 ) -> Result<Rows<Task>, sqlx::Error> {
-    let mut statement = Statement::new(format!("select {FIELDS} from tasks where owner_id = "));
-    statement.push_bind(owner).push(" and delete_time = ").push_bind(NOT_DELETED);
+    let statement = statement(format!("select {FIELDS}"), owner, filter, page);
+    let cursor = |task: &Task| cursor(task, filter.order);
+    read_page(database, statement, page, task::<DB>, Task::text_bytes, cursor).await
+}
+
+fn statement<DB: Engine>(
+    select: String,
+    owner: Uuid,
+    filter: &TaskFilter,
+    page: &Page,
+) -> Statement<DB> {
+    let mut statement = Statement::new(select);
+    statement.push(" from tasks where owner_id = ").push_bind(owner);
+    statement.push(" and delete_time = ").push_bind(NOT_DELETED);
     push_filter(&mut statement, filter);
     push_order(&mut statement, filter, page.after);
     statement.push(" limit ").push_bind(limit(page));
-    let cursor = |task: &Task| cursor(task, filter.order);
-    read_page(database, statement, page, task::<DB>, Task::text_bytes, cursor).await
+    statement
 }
 
 fn push_filter<DB: Engine>(statement: &mut Statement<DB>, filter: &TaskFilter) {
@@ -91,5 +102,48 @@ fn column(order: TaskOrder) -> Option<&'static str> {
         TaskOrder::UpdateTime => Some("update_time"),
         TaskOrder::DueTime => Some("due_time"),
         TaskOrder::Priority => Some("priority"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::database::get;
+    use sqlx::Sqlite;
+
+    use super::*;
+    use crate::store::MIGRATIONS;
+
+    /// How SQLite, which nobody has told to analyze, would read the tasks.
+    async fn plan(database: &Database<Sqlite>, filter: &TaskFilter, deep: bool) -> String {
+        let after = deep.then(|| Cursor { key: 5, id: Uuid::new_v4() });
+        let page = Page { size: 50, after };
+        let select = format!("explain query plan select {FIELDS}");
+        let statement = statement::<Sqlite>(select, Uuid::new_v4(), filter, &page);
+        let rows = database.read(statement).await.unwrap();
+        let details = rows.iter().map(|row| get::<Sqlite, String>(row, "detail").unwrap());
+        details.collect::<Vec<_>>().join("; ")
+    }
+
+    #[tokio::test]
+    async fn every_order_has_its_index_and_a_project_is_found_by_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("task.db").display());
+        let database = Database::<Sqlite>::open(&url, &MIGRATIONS).await.unwrap();
+        for (order, index) in [
+            (TaskOrder::CreateTime, "PRIMARY KEY"),
+            (TaskOrder::UpdateTime, "tasks_by_update_time"),
+            (TaskOrder::DueTime, "tasks_by_due_time"),
+            (TaskOrder::Priority, "tasks_by_priority"),
+        ] {
+            for (descending, deep) in [(false, false), (false, true), (true, false), (true, true)] {
+                let all = TaskFilter { order, descending, ..TaskFilter::default() };
+                let plan_of_all = plan(&database, &all, deep).await;
+                assert!(plan_of_all.contains(index), "{all:?}: {plan_of_all}");
+                assert!(!plan_of_all.contains("TEMP B-TREE"), "{all:?}: {plan_of_all}");
+                let project = TaskFilter { project_id: Some(Uuid::new_v4()), ..all };
+                let plan_of_project = plan(&database, &project, deep).await;
+                assert!(plan_of_project.contains("tasks_by_project"), "{plan_of_project}");
+            }
+        }
     }
 }

@@ -81,7 +81,7 @@ impl<DB: Engine> Scene<DB> {
         let clock = Clock::manual(at(1_700_000_000));
         let store = Arc::new(SqlStore::open(&url, QUOTAS, clock.clone()).await.unwrap());
         let forge = Forge::new();
-        let (ann, bob) = (forge.caller(Uuid::now_v7()), forge.caller(Uuid::now_v7()));
+        let (ann, bob) = (forge.caller(Uuid::new_v4()), forge.caller(Uuid::new_v4()));
         Self { store, url, clock, ann, bob, _directory: directory }
     }
 

@@ -126,7 +126,7 @@ async fn the_filters_keep_what_passes_all_of_them<DB: Engine>(scene: Scene<DB>) 
         new.due_time = Some(at(number));
         tasks.push(scene.task(&scene.ann, new).await);
     }
-    let projects = [None, Some(project.id), Some(Uuid::now_v7())];
+    let projects = [None, Some(project.id), Some(Uuid::new_v4())];
     let statuses = [vec![], vec![Status::Todo], vec![Status::InProgress, Status::Completed]];
     let ranges = [(None, None), (Some(2), None), (None, Some(3)), (Some(1), Some(3))];
     for project_id in projects {

@@ -101,7 +101,7 @@ async fn a_deleted_task_can_be_read_and_not_changed<DB: Engine>(scene: Scene<DB>
 }
 
 async fn a_missing_task_is_not_found<DB: Engine>(scene: Scene<DB>) {
-    let (store, ann, id) = (&scene.store, &scene.ann, Uuid::now_v7());
+    let (store, ann, id) = (&scene.store, &scene.ann, Uuid::new_v4());
     assert_eq!(refusal(store.get_task(ann, id).await), Refusal::TaskNotFound);
     let change = store.update_task(ann, id, None, TaskChange::default()).await;
     assert_eq!(refusal(change), Refusal::TaskNotFound);
@@ -112,7 +112,7 @@ async fn a_project_must_be_there<DB: Engine>(scene: Scene<DB>) {
     let (store, ann) = (&scene.store, &scene.ann);
     let of_bob = scene.project(&scene.bob, "bob's").await;
     let made = scene.task(ann, new_task("one")).await;
-    for project in [of_bob.id, Uuid::now_v7()] {
+    for project in [of_bob.id, Uuid::new_v4()] {
         let mut new = new_task("two");
         new.project_id = Some(project);
         assert_eq!(refusal(store.create_task(ann, new).await), Refusal::ProjectNotFound);

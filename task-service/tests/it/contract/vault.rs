@@ -12,7 +12,7 @@ async fn processes_on_one_database_share_the_page_key<DB: Engine>(scene: Scene<D
     let second = scene.second_store().await;
     let (first, other) = (scene.store.vault(), second.vault());
     let (first, other) = tokio::join!(first.page_key(), other.page_key());
-    let cursor = Cursor { key: 1, id: Uuid::now_v7() };
+    let cursor = Cursor { key: 1, id: Uuid::new_v4() };
     assert_eq!(other.unwrap().open("here", &first.unwrap().seal("here", cursor)), Ok(cursor));
 }
 
