@@ -21,8 +21,8 @@ pub(super) struct Owner {
     pub(super) projects: i64,
     /// How many tasks there are that are not deleted.
     pub(super) tasks: i64,
-    /// What the row holds as it stands.
-    stored: (i64, i64, i64),
+    /// What the table holds at this moment.
+    stored: Row,
 }
 
 impl Owner {
@@ -33,7 +33,7 @@ impl Owner {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Row {
     owner_id: Uuid,
     revision: i64,
@@ -74,12 +74,15 @@ impl Owners {
         .all(connection)
         .await?;
         let owner = |row| {
-            let owner_id = get::<DB, Uuid>(row, "owner_id")?;
-            let last: i64 = get::<DB, _>(row, "revision")?;
-            let (projects, tasks) = (get::<DB, _>(row, "projects")?, get::<DB, _>(row, "tasks")?);
-            let revision = last - counts.get(&owner_id).unwrap_or(&0);
-            let stored = (last, projects, tasks);
-            Ok((owner_id, Owner { revision, projects, tasks, stored }))
+            let stored = Row {
+                owner_id: get::<DB, _>(row, "owner_id")?,
+                revision: get::<DB, _>(row, "revision")?,
+                projects: get::<DB, _>(row, "projects")?,
+                tasks: get::<DB, _>(row, "tasks")?,
+            };
+            let revision = stored.revision - counts.get(&stored.owner_id).unwrap_or(&0);
+            let (projects, tasks) = (stored.projects, stored.tasks);
+            Ok((stored.owner_id, Owner { revision, projects, tasks, stored }))
         };
         rows.iter().map(owner).collect::<Result<_, sqlx::Error>>().map(Self)
     }
@@ -95,10 +98,9 @@ impl Owners {
         connection: &mut DB::Connection,
     ) -> Result<(), sqlx::Error> {
         let changed = self.0.into_iter().filter_map(|(owner_id, owner)| {
-            let revision = owner.revision.max(owner.stored.0);
-            let (projects, tasks) = (owner.projects, owner.tasks);
-            let changed = (revision, projects, tasks) != owner.stored;
-            changed.then_some(Row { owner_id, revision, projects, tasks })
+            let revision = owner.revision.max(owner.stored.revision);
+            let row = Row { owner_id, revision, projects: owner.projects, tasks: owner.tasks };
+            (row != owner.stored).then_some(row)
         });
         let changed: Vec<Row> = changed.collect();
         if changed.is_empty() {
