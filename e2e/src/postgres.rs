@@ -3,7 +3,10 @@
 use std::{
     fs,
     io::Read,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -66,6 +69,8 @@ fn start() -> Option<Server> {
     let mut command = unprivileged(&directory);
     command.args(["sh", "-c", SCRIPT]).env("bin", bin).env("dir", &directory);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Out of reach of Ctrl-C, which would end the script before it can end the server.
+    command.process_group(0);
     let mut script = command.spawn().expect("a shell");
     let mut ready = [0; 6];
     let answer = script.stdout.as_mut().map(|out| out.read_exact(&mut ready));

@@ -1,0 +1,167 @@
+//! The RPCs, called as clients call them: a file for each, and two for what they have in common.
+
+mod authorization;
+mod overload;
+mod register;
+mod login;
+mod validate_token;
+mod list_signing_keys;
+mod get_current_user;
+mod update_current_user;
+mod update_names;
+mod change_password;
+
+use e2e::{PASSWORD, Person};
+use shared::pb::auth::{
+    GetCurrentUserRequest, LoginRequest, LoginResponse, RegisterRequest, Tokens, User,
+};
+use tonic::{Code, Response, Status};
+
+/// A good registration by this name.
+pub(crate) fn account(name: &str) -> RegisterRequest {
+    RegisterRequest {
+        username: name.to_owned(),
+        email: format!("{name}@example.com"),
+        password: PASSWORD.to_owned(),
+        image_url: String::new(),
+    }
+}
+
+/// A login for every audience.
+pub(crate) fn credentials(login: &str, password: &str) -> LoginRequest {
+    let (login, password) = (login.to_owned(), password.to_owned());
+    LoginRequest { login, password, audiences: Vec::new() }
+}
+
+/// Registers, and expects no refusal.
+pub(crate) async fn register(person: &mut Person, request: RegisterRequest) -> User {
+    person.auth.register(request).await.unwrap().into_inner().user.unwrap()
+}
+
+/// Logs in, whatever comes of it.
+pub(crate) async fn login(
+    person: &mut Person,
+    login: &str,
+    password: &str,
+) -> Result<Response<LoginResponse>, Status> {
+    person.auth.login(credentials(login, password)).await
+}
+
+/// The tokens of a login that succeeds.
+pub(crate) async fn tokens(person: &mut Person, request: LoginRequest) -> Tokens {
+    person.auth.login(request).await.unwrap().into_inner().tokens.unwrap()
+}
+
+/// Whether this logs in. Anything but a success and wrong credentials is a failure.
+pub(crate) async fn logs_in(person: &mut Person, name: &str, password: &str) -> bool {
+    match login(person, name, password).await {
+        Ok(_) => true,
+        refusal => {
+            let kind = e2e::refused(refusal);
+            assert_eq!(kind.kind(), (Code::Unauthenticated, "INVALID_CREDENTIALS"), "{name}");
+            false
+        }
+    }
+}
+
+/// The caller's account as the server has it.
+pub(crate) async fn me(person: &mut Person) -> User {
+    let answer = person.users.get_current_user(GetCurrentUserRequest {}).await.unwrap();
+    answer.into_inner().user.unwrap()
+}
+
+/// The fields that an answer finds fault with.
+pub(crate) fn invalid<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> Vec<String> {
+    let refused = e2e::refused(answer);
+    assert_eq!(refused.kind(), (Code::InvalidArgument, "FIELD_INVALID"), "{}", refused.message);
+    refused.fields
+}
+
+/// Texts that no username may be.
+pub(crate) fn bad_usernames() -> Vec<String> {
+    let texts = [
+        "",
+        "an",
+        "a@b.example",
+        "two words",
+        " ann",
+        "ann ",
+        ".ann",
+        "-ann",
+        "_ann",
+        "ann\n",
+        "ann\u{7f}",
+        "ann\0",
+        "nul\0nul",
+        "ännchen",
+        "аnn",
+        "an\u{200d}n",
+        "🦀🦀🦀",
+        "ann'--",
+    ];
+    texts.into_iter().map(str::to_owned).chain(["a".repeat(33), "a".repeat(100_000)]).collect()
+}
+
+/// Texts that no address may be.
+pub(crate) fn bad_emails() -> Vec<String> {
+    let texts = [
+        "",
+        "ann",
+        "@",
+        "@example.com",
+        "ann@",
+        "ann@example",
+        "ann@@example.com",
+        "a@b@example.com",
+        "ann @example.com",
+        "ann@example.com ",
+        "ann@exa mple.com",
+        "ann@example..com",
+        "ann@.example.com",
+        "ann@-x.com",
+        "ann@example.com.",
+        ".ann@x.com",
+        "ann.@x.com",
+        "a..n@x.com",
+        "Ann <ann@example.com>",
+        "ann@example.com\r\nBcc: b@x.com",
+        "ann\0@example.com",
+        "änn@example.com",
+        "ann@exämple.com",
+        "ann@[127.0.0.1]",
+        "\"ann\"@example.com",
+        "a@b.com,c@d.com",
+    ];
+    let long = [format!("{}@x.com", "a".repeat(65)), format!("a@{}x.com", "b.".repeat(130))];
+    texts.into_iter().map(str::to_owned).chain(long).collect()
+}
+
+/// Texts that no image URL may be.
+pub(crate) fn bad_image_urls() -> Vec<String> {
+    let texts = [
+        "http://example.org/a.png",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "ftp://example.org/a",
+        "//example.org/a",
+        "/a.png",
+        "example.org/a.png",
+        "https:",
+        "https://",
+        "https:///a",
+        "https:example.org",
+        "https://ann@example.org/",
+        "https://a:b@example.org/",
+        "https://:b@example.org/",
+        "https://example.org/a b",
+        " https://example.org/",
+        "https://example.org/\n",
+        "https://example.org/\0",
+        "https://example.org/\u{1b}[31m",
+        "https:\\\\example.org",
+        "https://example.org:99999/",
+        "https://exa<mple.org/",
+    ];
+    let long = format!("https://example.org/{}", "a".repeat(2_048 - 19));
+    texts.into_iter().map(str::to_owned).chain([long]).collect()
+}

@@ -1,0 +1,118 @@
+//! `AuthService.ValidateToken`.
+
+use std::time::Duration;
+
+use e2e::{AuthServer, PASSWORD, Person};
+use shared::{
+    clock::Time,
+    pb::auth::{LoginRequest, ValidateTokenRequest, ValidateTokenResponse},
+    testing::Forge,
+};
+use uuid::Uuid;
+
+use super::{credentials, invalid, tokens};
+
+async fn validate(person: &mut Person, token: &str) -> ValidateTokenResponse {
+    let request = ValidateTokenRequest { access_token: token.to_owned() };
+    person.auth.validate_token(request).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_good_token_is_active_and_says_what_it_is_good_for() {
+    let server = AuthServer::start().await;
+    let ann = server.register("ann").await;
+    let mut anonymous = server.anonymous();
+    let said = validate(&mut anonymous, &ann.token).await;
+    let now = server.clock.now().seconds();
+    let expected = ValidateTokenResponse {
+        active: true,
+        subject: ann.user.id,
+        session_id: said.session_id.clone(),
+        audiences: vec!["auth-service".to_owned(), "task-service".to_owned()],
+        scopes: vec![],
+        issue_time: Some(Time::from_seconds(now).into()),
+        expire_time: Some(Time::from_seconds(now + 15 * 60).into()),
+    };
+    assert_eq!(said, expected);
+    Uuid::parse_str(&said.session_id).unwrap();
+
+    let other = tokens(&mut anonymous, credentials("ann", PASSWORD)).await;
+    let other = validate(&mut anonymous, &other.access_token).await;
+    assert_eq!(other.subject, said.subject);
+    assert_ne!(other.session_id, said.session_id);
+}
+
+#[tokio::test]
+async fn a_token_for_another_service_is_active_too() {
+    let server = AuthServer::start().await;
+    let mut ann = server.register("ann").await;
+    let audiences = vec!["task-service".to_owned()];
+    let request = LoginRequest { audiences: audiences.clone(), ..credentials("ann", PASSWORD) };
+    let narrow = tokens(&mut ann, request).await;
+    let said = validate(&mut ann, &narrow.access_token).await;
+    assert!(said.active);
+    assert_eq!((said.subject, said.audiences), (ann.user.id, audiences));
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_a_token_that_is_not_good() {
+    let server = AuthServer::start().await;
+    let ann = server.register("ann").await;
+    let mut anonymous = server.anonymous();
+    let user = Uuid::parse_str(&ann.user.id).unwrap();
+    let (forge, now) = (Forge::new(), server.clock.now());
+    let (head, signature) = ann.token.rsplit_once('.').unwrap();
+    let (header, payload) = head.split_once('.').unwrap();
+    let stranger = AuthServer::start().await.register("ann").await;
+    for bad in [
+        forge.sign(&forge.claims(user, "auth-service", now)),
+        stranger.token,
+        format!("eyJhbGciOiJub25lIn0.{payload}."),
+        format!("{header}.{payload}."),
+        format!("{head}.{}", "A".repeat(86)),
+        format!("{header}.{}.{signature}", payload.replacen("ey", "eA", 1)),
+        format!("{head}.{}", signature.chars().rev().collect::<String>()),
+        format!("Bearer {}", ann.token),
+        format!("{} ", ann.token),
+        format!("{}=", ann.token),
+        ann.token.to_uppercase(),
+        head.to_owned(),
+        ".".to_owned(),
+        "..".to_owned(),
+        " ".to_owned(),
+        "\0".to_owned(),
+        "🦀.🦀.🦀".to_owned(),
+        "' or '1'='1".to_owned(),
+        "a".repeat(100_000),
+        format!("{header}.{}.{signature}", "A".repeat(100_000)),
+    ] {
+        let said = validate(&mut anonymous, &bad).await;
+        assert_eq!(said, ValidateTokenResponse::default(), "{bad:.200}");
+    }
+    assert!(validate(&mut anonymous, &ann.token).await.active);
+    let nothing = ValidateTokenRequest { access_token: String::new() };
+    assert_eq!(invalid(anonymous.auth.validate_token(nothing).await), ["access_token"]);
+}
+
+#[tokio::test]
+async fn a_token_ends_also_one_that_was_good_a_moment_ago() {
+    let server = AuthServer::start().await;
+    let mut ann = server.register("ann").await;
+    let token = ann.token.clone();
+    assert!(validate(&mut ann, &token).await.active);
+    server.clock.advance(Duration::from_secs(15 * 60 + 4));
+    assert!(validate(&mut ann, &token).await.active, "the clocks may be 5 seconds apart");
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(validate(&mut ann, &token).await, ValidateTokenResponse::default());
+}
+
+#[tokio::test]
+async fn a_token_of_another_issuer_is_not_good_though_the_key_is() {
+    let server = AuthServer::start().await;
+    let token = server.register("ann").await.token;
+    let server = server.restart_with([("AUTH_ISSUER", "somebody-else")]).await;
+    let said = validate(&mut server.anonymous(), &token).await;
+    assert_eq!(said, ValidateTokenResponse::default());
+    let server = server.restart_with([("AUTH_ISSUER", "taskmanager")]).await;
+    assert!(validate(&mut server.anonymous(), &token).await.active, "a restart ends no token");
+}

@@ -1,0 +1,149 @@
+//! What the store promises, on every engine: one suite, run on SQLite and on PostgreSQL.
+
+mod accounts;
+mod changes;
+mod groups;
+mod keys;
+mod passwords;
+
+use std::{sync::Arc, time::Duration};
+
+use auth_service::{
+    error::{Error, Refusal},
+    passwords::PasswordHash,
+    store::{MIGRATIONS, SqlStore},
+    users::{Email, ImageUrl, User, Username},
+};
+use shared::{
+    clock::{Clock, Time},
+    database::{Database, Engine, Statement},
+    ids::new_id,
+    testing::Forge,
+    trust::Caller,
+};
+use tempfile::TempDir;
+
+/// Runs each test on each engine.
+macro_rules! on_every_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::contract::Scene::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(scene) = crate::contract::Scene::postgres().await {
+                    super::$test(scene).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_every_engine;
+
+/// A store with an empty database.
+pub(crate) struct Scene<DB: Engine> {
+    pub(crate) store: Arc<SqlStore<DB>>,
+    pub(crate) clock: Clock,
+    url: String,
+    forge: Forge,
+    _directory: Option<TempDir>,
+}
+
+impl Scene<sqlx::Sqlite> {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("auth.db").display());
+        Self::open(url, Some(directory)).await
+    }
+}
+
+impl Scene<sqlx::Postgres> {
+    pub(crate) async fn postgres() -> Option<Self> {
+        Some(Self::open(e2e::postgres::database().await?, None).await)
+    }
+}
+
+impl<DB: Engine> Scene<DB> {
+    async fn open(url: String, directory: Option<TempDir>) -> Self {
+        let clock = Clock::manual(Time::from_seconds(1_700_000_000));
+        let store = Arc::new(SqlStore::open(&url, clock.clone()).await.unwrap());
+        Self { store, clock, url, forge: Forge::new(), _directory: directory }
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn second_store(&self) -> SqlStore<DB> {
+        SqlStore::open(&self.url, self.clock.clone()).await.unwrap()
+    }
+
+    /// A user who has no account yet.
+    pub(crate) fn user(&self, name: &str, email: &str) -> User {
+        let now = self.clock.now();
+        User {
+            id: new_id(now),
+            username: username(name),
+            email: self::email(email),
+            image_url: ImageUrl::default(),
+            create_time: now,
+            update_time: now,
+        }
+    }
+
+    /// Opens an account of this name; its stored password is the name too.
+    pub(crate) async fn register(&self, name: &str) -> (User, Caller) {
+        let user = self.user(name, &format!("{name}@example.com"));
+        self.store.register(user.clone(), hash(name)).await.unwrap();
+        let caller = self.caller(&user);
+        (user, caller)
+    }
+
+    pub(crate) fn caller(&self, user: &User) -> Caller {
+        self.forge.caller(user.id)
+    }
+
+    /// Who logs in by this key.
+    pub(crate) async fn named(&self, key: &str) -> Option<User> {
+        self.store.find_by_name(key.to_owned()).await.unwrap().map(|account| account.user)
+    }
+
+    /// Moves the clock, and says what it shows then.
+    pub(crate) fn later(&self) -> Time {
+        self.clock.advance(Duration::from_secs(1));
+        self.clock.now()
+    }
+
+    /// Runs a statement that no store would.
+    pub(crate) async fn by_hand(&self, sql: &'static str) {
+        let database = Database::<DB>::open(&self.url, &MIGRATIONS).await.unwrap();
+        let mut connection = database.connect_writer().await.unwrap();
+        Statement::<DB>::new(sql).all(&mut connection).await.unwrap();
+    }
+}
+
+pub(crate) fn username(text: &str) -> Username {
+    Username::parse(text.to_owned()).unwrap()
+}
+
+pub(crate) fn email(text: &str) -> Email {
+    Email::parse(text.to_owned()).unwrap()
+}
+
+pub(crate) fn image_url(text: &str) -> ImageUrl {
+    ImageUrl::parse(text.to_owned()).unwrap()
+}
+
+/// To the store a hash is a text like any other.
+pub(crate) fn hash(text: &str) -> PasswordHash {
+    PasswordHash(text.to_owned())
+}
+
+/// The refusal that an answer must be.
+pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, Error>) -> Refusal {
+    match answer {
+        Err(Error::Refused(refusal)) => refusal,
+        other => panic!("no refusal: {other:?}"),
+    }
+}

@@ -1,0 +1,8 @@
+//! The tests of this service: the store on every engine, the RPCs over real channels, the program.
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod program;
