@@ -121,11 +121,12 @@ mod tests {
         let database = Database::<Sqlite>::open(&url, &NONE).await.unwrap();
 
         let mut writer = database.connect_writer().await.unwrap();
-        let rows =
-            Statement::<Sqlite>::new("select * from pragma_synchronous, pragma_journal_mode")
-                .all(&mut writer)
-                .await
-                .unwrap();
+        let rows = Statement::<Sqlite>::new(
+            "select synchronous, journal_mode from pragma_synchronous, pragma_journal_mode",
+        )
+        .all(&mut writer)
+        .await
+        .unwrap();
         assert_eq!(get::<Sqlite, i64>(&rows[0], "synchronous").unwrap(), 2, "FULL");
         assert_eq!(get::<Sqlite, String>(&rows[0], "journal_mode").unwrap(), "wal");
 
