@@ -27,12 +27,27 @@ pub(crate) fn session(auth: SocketAddr, task: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    const README: &str = include_str!("../../README.md");
 
     #[test]
     fn the_readme_shows_the_session_that_is_printed() {
-        let readme = include_str!("../../README.md");
         let (auth, task) = (([127, 0, 0, 1], 50051).into(), ([127, 0, 0, 1], 50052).into());
-        assert!(readme.contains(&session(auth, task)));
+        assert!(README.contains(&session(auth, task)));
+    }
+
+    #[test]
+    fn every_file_that_the_readme_names_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let words = README.split('`').skip(1).step_by(2);
+        let files: Vec<_> = words.filter(|it| it.contains('/') && it.ends_with(".rs")).collect();
+        assert!(files.len() > 10);
+        for file in files {
+            let places = [root.join(file), root.join("task-service/src").join(file)];
+            assert!(places.iter().any(|place| place.exists()), "{file}");
+        }
     }
 }
