@@ -168,15 +168,15 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     status::internal().into_http()
 }
 
-/// Listens on an address, and says where.
+/// Listens on an address, and says who does and where.
 ///
 /// # Errors
 /// When the address is taken, or is none of this machine.
-pub async fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
+pub async fn listen(program: &str, addr: SocketAddr) -> Result<TcpListener, ServeError> {
     let listener = TcpListener::bind(addr).await;
     let listener = listener.map_err(|source| ServeError::Listen { addr, source })?;
     // Port 0 has become a real one.
-    tracing::info!(addr = %listener.local_addr().unwrap_or(addr), "listening");
+    tracing::info!(addr = %listener.local_addr().unwrap_or(addr), "{program} is listening");
     Ok(listener)
 }
 

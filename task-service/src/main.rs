@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let shutdown = ended_by_operator()?;
-    let listener = listen(config.addr).await?;
+    let listener = listen(env!("CARGO_PKG_NAME"), config.addr).await?;
     serve(listener, config, Clock::system(), shutdown).await?;
     Ok(())
 }

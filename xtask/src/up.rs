@@ -15,47 +15,64 @@ use tonic_health::pb::{
 
 use crate::{Failure, go_to_root, session::session};
 
-/// How often a service that is starting is asked whether it is healthy.
+/// How often the services are looked at.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run() -> Result<(), Failure> {
     go_to_root()?;
     let auth = auth_service::config::Config::from_env()?.addr;
     let task = task_service::config::Config::from_env()?.addr;
+    if [auth, task].iter().any(|addr| addr.port() == 0) {
+        return Err(
+            "cargo up needs ports that it can print: AUTH_ADDR and TASK_ADDR end in :0".into()
+        );
+    }
     let ended = ended_by_operator()?;
     build().await?;
 
-    let mut services = [start("auth-service")?, start("task-service")?];
+    let mut services = Vec::new();
     let done = tokio::select! {
         done = attend(&mut services, auth, task) => done,
         () = ended => Ok(()),
     };
-    for service in &mut services {
+    for (_, service) in &mut services {
         stop(service).await?;
     }
     done
 }
 
-/// Says when both are healthy, and ends when one of them does.
+/// Starts both, says when they are healthy, and ends when one of them does.
 async fn attend(
-    [auth, task]: &mut [Child; 2],
-    auth_addr: SocketAddr,
-    task_addr: SocketAddr,
+    services: &mut Vec<(&str, Child)>,
+    auth: SocketAddr,
+    task: SocketAddr,
 ) -> Result<(), Failure> {
-    let healthy = async {
-        healthy(auth_addr).await?;
-        healthy(task_addr).await?;
-        println!(
-            "\nauth-service  {auth_addr}\ntask-service  {task_addr}\n\nPaste this into another \
-             terminal (grpcurl: https://github.com/fullstorydev/grpcurl):\n\n{}\nCtrl-C stops both.",
-            session(auth_addr, task_addr)
-        );
-        std::future::pending::<Result<(), Failure>>().await
-    };
-    tokio::select! {
-        failed = healthy => failed,
-        ended = auth.wait() => Err(format!("auth-service ended: {}", ended?).into()),
-        ended = task.wait() => Err(format!("task-service ended: {}", ended?).into()),
+    for (name, addr) in [("auth-service", auth), ("task-service", task)] {
+        services.push((name, start(name)?));
+        tokio::select! {
+            healthy = healthy(addr) => healthy?,
+            failure = one_ended(services) => return Err(failure),
+        }
+    }
+    println!(
+        "\nauth-service  {auth}\ntask-service  {task}\n\nPaste this into another terminal \
+         (grpcurl: https://github.com/fullstorydev/grpcurl):\n\n{}\nCtrl-C stops both.",
+        session(auth, task)
+    );
+    Err(one_ended(services).await)
+}
+
+/// Waits until one of the services ends, which none should.
+async fn one_ended(services: &mut [(&str, Child)]) -> Failure {
+    loop {
+        for (name, service) in services.iter_mut() {
+            match service.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => return format!("{name} ended: {status}").into(),
+                Err(error) => return error.into(),
+            }
+        }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
