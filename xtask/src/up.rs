@@ -20,14 +20,24 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run() -> Result<(), Failure> {
     go_to_root()?;
-    let auth = auth_service::config::Config::from_env()?.addr;
-    let task = task_service::config::Config::from_env()?.addr;
+    let (auth, task) =
+        (auth_service::config::Config::from_env()?, task_service::config::Config::from_env()?);
+    if auth.expected.issuer != task.expected.issuer {
+        return Err("AUTH_ISSUER and TASK_ISSUER must be the same".into());
+    }
+    if task.auth.uri().port_u16() != Some(auth.addr.port()) {
+        return Err(
+            format!("TASK_AUTH_URL must be http://{}, where AUTH_ADDR is", auth.addr).into()
+        );
+    }
+    let (auth, task) = (auth.addr, task.addr);
     if [auth, task].iter().any(|addr| addr.port() == 0) {
         return Err(
             "cargo up needs ports that it can print: AUTH_ADDR and TASK_ADDR end in :0".into()
         );
     }
     let ended = ended_by_operator()?;
+    println!("building");
     build().await?;
 
     let mut services = Vec::new();
