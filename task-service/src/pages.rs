@@ -60,14 +60,20 @@ impl PageKey {
     /// # Errors
     /// When it was made in another, or never.
     pub fn open(&self, context: &str, token: &str) -> Result<Cursor, PageTokenFault> {
-        let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault)?;
-        let (key, rest) = token.split_first_chunk::<8>().ok_or(PageTokenFault)?;
-        let (id, tag) = rest.split_first_chunk::<16>().ok_or(PageTokenFault)?;
-        let cursor = Cursor { key: i64::from_be_bytes(*key), id: Uuid::from_bytes(*id) };
-        hmac::verify(&self.0, &message(&cursor_bytes(cursor), context), tag)
+        let (cursor, tag) = parts(token)?;
+        hmac::verify(&self.0, &message(&cursor_bytes(cursor), context), &tag)
             .map(|()| cursor)
             .map_err(|_| PageTokenFault)
     }
+}
+
+/// The cursor that a token names and the tag that is to prove it.
+fn parts(token: &str) -> Result<(Cursor, Vec<u8>), PageTokenFault> {
+    let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault)?;
+    let (key, rest) = token.split_first_chunk::<8>().ok_or(PageTokenFault)?;
+    let (id, tag) = rest.split_first_chunk::<16>().ok_or(PageTokenFault)?;
+    let cursor = Cursor { key: i64::from_be_bytes(*key), id: Uuid::from_bytes(*id) };
+    Ok((cursor, tag.to_vec()))
 }
 
 /// The cursor has a fixed length, so nothing can move between it and the context.
@@ -90,7 +96,7 @@ pub struct Page {
 
 impl Page {
     /// Reads the fields `page_size` and `page_token` of a request. Without a context, because the
-    /// filter itself is malformed, the token is not looked at.
+    /// filter itself is malformed, only the shape of the token can be looked at.
     pub fn parse(
         key: &PageKey,
         context: Option<&str>,
@@ -102,6 +108,10 @@ impl Page {
         let after = match context {
             Some(context) if !token.is_empty() => {
                 Some(violations.check("page_token", key.open(context, token))?)
+            }
+            None if !token.is_empty() => {
+                violations.check("page_token", parts(token).map(drop));
+                None
             }
             Some(_) | None => None,
         };

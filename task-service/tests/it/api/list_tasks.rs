@@ -123,12 +123,12 @@ async fn every_violation_is_reported() {
     let mut scene = Scene::new().await;
     let request = ListTasksRequest {
         page_size: -1,
+        page_token: "x".to_owned(),
         order_by: "title; drop table tasks".to_owned(),
         project_id: "x".to_owned(),
         statuses: vec![1, 0, 9],
         due_start_time: Some(Timestamp { seconds: 0, nanos: -1 }),
         due_end_time: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
-        ..ListTasksRequest::default()
     };
     assert_eq!(
         invalid(scene.ann.tasks.list_tasks(request).await),
@@ -139,7 +139,8 @@ async fn every_violation_is_reported() {
             "due_end_time",
             "statuses[1]",
             "statuses[2]",
-            "page_size"
+            "page_size",
+            "page_token"
         ]
     );
     for order_by in ["desc", " desc", "priority  desc", "priority asc", "PRIORITY", "id", "a\0"] {
