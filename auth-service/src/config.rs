@@ -1,17 +1,14 @@
 //! What the operator can set: the only reader of the environment.
 
 use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    str::FromStr,
-    thread::available_parallelism,
-    time::Duration,
+    fmt, net::Ipv4Addr, path::PathBuf, str::FromStr, thread::available_parallelism, time::Duration,
 };
 
 use secrecy::{ExposeSecret, SecretString};
 use shared::{
     env::{Env, Faults, is_name},
+    server,
+    telemetry::LogFormat,
     trust::{Expected, MAX_TOKEN_LIFE},
 };
 use sqlx::sqlite::SqliteConnectOptions;
@@ -31,8 +28,10 @@ const DAY: Duration = Duration::from_hours(24);
 /// Everything that this service can be told.
 #[derive(Clone)]
 pub struct Config {
-    /// `AUTH_ADDR`: where to listen.
-    pub addr: SocketAddr,
+    /// Where to listen, and everything that is bounded.
+    pub server: server::Settings,
+    /// `AUTH_LOG_FORMAT`: how events are written.
+    pub log_format: LogFormat,
     /// `AUTH_DATABASE_URL`: where the data are. It may hold a password.
     pub database_url: String,
     /// `AUTH_SECRET_KEY`: what the signing keys are sealed with.
@@ -66,24 +65,25 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from_env() -> Result<Self, Faults> {
-        Self::read(Env::load("AUTH_"))
+        Self::read(&mut Env::load("AUTH_"))
     }
 
     /// The configuration that these settings give.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(mut env: Env) -> Result<Self, Faults> {
-        let addr = env.listen_addr("AUTH_ADDR", (Ipv4Addr::LOCALHOST, 50051).into());
+    pub fn read(env: &mut Env) -> Result<Self, Faults> {
+        let server = server::Settings::read(env, (Ipv4Addr::LOCALHOST, 50051).into());
         let database_url = env.database_url("AUTH_DATABASE_URL", "sqlite://data/auth.db");
-        let secret_key = secret_key(&mut env, &database_url);
+        let secret_key = secret_key(env, &database_url);
         let issuer = env.name("AUTH_ISSUER", "taskmanager");
         let audience = env.name("AUTH_AUDIENCE", "auth-service");
         let config = Self {
-            addr,
+            server,
+            log_format: LogFormat::read(env),
             database_url,
             secret_key,
-            audiences: audiences(&mut env, &audience),
+            audiences: audiences(env, &audience),
             expected: Expected { issuer, audience },
             access_token_ttl: env.duration(
                 "AUTH_ACCESS_TOKEN_TTL",
@@ -93,8 +93,8 @@ impl Config {
             ),
             // Verifiers fetch the keys every five seconds.
             key_publish_delay: env.duration("AUTH_KEY_PUBLISH_DELAY", MINUTE, MINUTE / 4, DAY),
-            hash_threads: threads(&mut env),
-            hash_cost: hash_cost(&mut env),
+            hash_threads: threads(env),
+            hash_cost: hash_cost(env),
         };
         env.finish(config)
     }
@@ -104,7 +104,8 @@ impl fmt::Debug for Config {
     /// Leaves out the secret key, and the URL, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("addr", &self.addr)
+            .field("server", &self.server)
+            .field("log_format", &self.log_format)
             .field("expected", &self.expected)
             .field("audiences", &self.audiences)
             .field("access_token_ttl", &self.access_token_ttl)
@@ -170,8 +171,8 @@ mod tests {
 
     #[test]
     fn nothing_needs_to_be_set() {
-        let config = Config::read(Env::of("AUTH_", [])).unwrap();
-        assert_eq!(config.addr.to_string(), "127.0.0.1:50051");
+        let config = Config::read(&mut Env::of("AUTH_", [])).unwrap();
+        assert_eq!(config.server.addr.to_string(), "127.0.0.1:50051");
         assert_eq!(config.database_url, "sqlite://data/auth.db");
         assert_eq!(config.expected.issuer, "taskmanager");
         assert_eq!(config.audiences, ["auth-service", "task-service"]);
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once_and_no_secret() {
-        let faults = Config::read(Env::of(
+        let faults = Config::read(&mut Env::of(
             "AUTH_",
             [
                 ("AUTH_ADDR", "0.0.0.0:1"),
@@ -224,7 +225,7 @@ mod tests {
         let secret = "hunter2hunter2hunter2hunter2hunter2";
         let settings =
             [("AUTH_SECRET_KEY", secret), ("AUTH_DATABASE_URL", "sqlite://hunter2/auth.db")];
-        let config = Config::read(Env::of("AUTH_", settings)).unwrap();
+        let config = Config::read(&mut Env::of("AUTH_", settings)).unwrap();
         assert!(!format!("{config:?} {:?}", config.secret_key).contains("hunter2"));
     }
 }

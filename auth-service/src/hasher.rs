@@ -7,7 +7,11 @@ mod argon;
 mod bench;
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
@@ -17,7 +21,7 @@ use tracing::Span;
 pub use argon::{Cost, HashFault, Verdict};
 
 use crate::passwords::{Password, PasswordHash};
-use bench::{Bench, Job, Task};
+use bench::{Bench, Job, Task, Waiting};
 
 /// How many passwords may wait.
 const QUEUE: usize = 64;
@@ -26,6 +30,7 @@ const QUEUE: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Hasher {
     queue: mpsc::SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
     stand_in: PasswordHash,
 }
 
@@ -46,7 +51,7 @@ impl Hasher {
                 .spawn(move || bench.work(&waiting))
                 .map_err(HashFault::Thread)?;
         }
-        Ok(Self { queue, stand_in })
+        Ok(Self { queue, waiting: Arc::default(), stand_in })
     }
 
     /// Hashes a password with the parameters in force and a salt of its own.
@@ -76,12 +81,19 @@ impl Hasher {
         self.stand_in.clone()
     }
 
+    /// What tells how many passwords are waiting, now and later.
+    pub fn queue_length(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let waiting = Arc::clone(&self.waiting);
+        move || waiting.load(Ordering::Relaxed)
+    }
+
     async fn submit<T>(
         &self,
         task: impl FnOnce(oneshot::Sender<Result<T, HashFault>>) -> Task,
     ) -> Result<T, HashFault> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { task: task(reply), span: Span::current() };
+        let waiting = Waiting::new(&self.waiting);
+        let job = Job { task: task(reply), span: Span::current(), waiting };
         self.queue.try_send(job).map_err(|refusal| match refusal {
             mpsc::TrySendError::Full(_) => HashFault::Overloaded,
             mpsc::TrySendError::Disconnected(_) => HashFault::Stopped,
@@ -169,15 +181,16 @@ mod tests {
 
     #[test]
     fn nothing_is_hashed_for_a_caller_who_is_gone() {
-        let (queue, waiting) = mpsc::sync_channel(2);
+        let (queue, jobs) = mpsc::sync_channel(2);
         let (reply, answer) = oneshot::channel();
         let hash = PasswordHash("not a hash".to_owned());
         let task = Task::Verify { password: password("p"), hash, reply };
         assert!(!task.is_abandoned());
         drop(answer);
         assert!(task.is_abandoned());
-        queue.send(Job { task, span: Span::none() }).unwrap();
+        let waiting = Waiting::new(&Arc::default());
+        queue.send(Job { task, span: Span::none(), waiting }).unwrap();
         drop(queue);
-        Bench::new(CHEAP).unwrap().work(&Mutex::new(waiting));
+        Bench::new(CHEAP).unwrap().work(&Mutex::new(jobs));
     }
 }

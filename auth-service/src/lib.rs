@@ -24,11 +24,11 @@ use std::sync::Arc;
 use shared::{
     clock::Clock,
     database::{Engine, OpenError},
-    server::{self, ServeError},
+    metrics::Metrics,
+    server::{self, Listeners, ServeError},
     trust::{Bearer, Verifier},
 };
 use sqlx::Sqlite;
-use tokio::net::TcpListener;
 
 use crate::{
     config::Config,
@@ -44,13 +44,13 @@ use crate::{
 /// # Errors
 /// When the database, the signing keys or the listener can not be used.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     config: Config,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
     let store = open(&config, &clock).await?;
-    serve_from(store, listener, config, clock, shutdown).await
+    serve_from(store, listeners.into(), config, clock, shutdown).await
 }
 
 /// Brings the schema of the database up to date.
@@ -88,7 +88,7 @@ async fn open(config: &Config, clock: &Clock) -> Result<SqlStore<Sqlite>, OpenEr
 
 async fn serve_from<DB: Engine>(
     store: SqlStore<DB>,
-    listener: TcpListener,
+    listeners: Listeners,
     config: Config,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
@@ -97,6 +97,8 @@ async fn serve_from<DB: Engine>(
     let verifier = Arc::new(Verifier::new(config.expected.clone(), clock.clone()));
     keeper::teach(&verifier, &ring, &clock);
     let hasher = Hasher::start(config.hash_threads, config.hash_cost)?;
+    let mut metrics = Metrics::default();
+    metrics.gauge("hash_queue_length", "Passwords that wait to be hashed", hasher.queue_length());
     let users = api::Users { store: store.clone(), hasher: hasher.clone() };
     let auth = api::Auth {
         store: store.clone(),
@@ -112,9 +114,13 @@ async fn serve_from<DB: Engine>(
         verifier: Arc::clone(&verifier),
         clock: clock.clone(),
     };
-    let service = api::service(auth, users, Bearer::new(Arc::clone(&verifier)));
+    let (bearer, request_size) =
+        (Bearer::new(Arc::clone(&verifier)), config.server.limits.request_size);
+    let service = api::service(auth, users, bearer, request_size, metrics);
     tokio::select! {
-        ended = server::serve(listener, service, verifier.ready(), shutdown) => Ok(ended?),
+        ended = server::serve(listeners, &config.server, service, verifier.ready(), shutdown) => {
+            Ok(ended?)
+        }
         never = keeper::follow(store, ring, Arc::clone(&verifier), clock) => match never {},
     }
 }

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use prost_types::Timestamp;
 use shared::{
     clock::Clock,
-    server::{ended_by_operator, listen},
+    server::{Listeners, ended_by_operator, healthcheck},
     telemetry,
 };
 
@@ -29,6 +29,8 @@ enum Command {
     Serve,
     /// Bring the schema of the database up to date
     Migrate,
+    /// Ask the server of this machine whether it is ready; the exit code says
+    Healthcheck,
     /// Look at the signing keys, or make the next one
     #[command(subcommand)]
     Keys(Keys),
@@ -49,10 +51,11 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(faults) => return telemetry::fail(2, &faults),
     };
-    telemetry::start();
+    let _telemetry = telemetry::start(config.log_format);
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => run(config).await,
         Command::Migrate => migrate(&config).await.map_err(Into::into),
+        Command::Healthcheck => healthcheck(&config.server).await.map_err(Into::into),
         Command::Keys(Keys::List) => print_keys(&config).await,
         Command::Keys(Keys::Rotate) => rotate(&config).await,
     };
@@ -64,8 +67,8 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let shutdown = ended_by_operator()?;
-    let listener = listen(env!("CARGO_PKG_NAME"), config.addr).await?;
-    serve(listener, config, Clock::system(), shutdown).await?;
+    let listeners = Listeners::bind(env!("CARGO_PKG_NAME"), &config.server).await?;
+    serve(listeners, config, Clock::system(), shutdown).await?;
     Ok(())
 }
 

@@ -180,7 +180,7 @@ impl AuthServer {
 
 fn auth_config(settings: &BTreeMap<&'static str, String>) -> auth_service::config::Config {
     let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
-    auth_service::config::Config::read(Env::of("AUTH_", settings)).expect("good settings")
+    auth_service::config::Config::read(&mut Env::of("AUTH_", settings)).expect("good settings")
 }
 
 impl TaskServer {
@@ -214,7 +214,7 @@ impl TaskServer {
         directory: Arc<TempDir>,
     ) -> Self {
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
-        let config = task_service::config::Config::read(Env::of("TASK_", pairs));
+        let config = task_service::config::Config::read(&mut Env::of("TASK_", pairs));
         let config = config.expect("good settings");
         let time = clock.clone();
         let server = Server::start(|listener, stopped| {

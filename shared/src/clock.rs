@@ -54,6 +54,12 @@ impl Time {
         Self(self.0.saturating_add(micros(duration))).held()
     }
 
+    /// How much later this is than another time; nothing if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
+    }
+
     /// This much earlier; held to the range.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {

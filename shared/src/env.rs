@@ -67,6 +67,12 @@ impl Env {
         }
     }
 
+    /// The name under which this environment has a setting that every service has.
+    #[must_use]
+    pub fn full_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// The text of a setting, if it is there and not empty.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.known.insert(name.to_owned());
@@ -128,14 +134,23 @@ impl Env {
         self.text(name).map(PathBuf::from)
     }
 
-    /// An address to listen on: of this machine alone, for there is no TLS.
-    pub fn listen_addr(&mut self, name: &str, default: SocketAddr) -> SocketAddr {
-        let parsed = self.text(name).map(|value| match value.parse::<SocketAddr>() {
-            Ok(addr) if addr.ip().is_loopback() => Ok(addr),
-            Ok(_) => Err("must be a loopback address: calls are not encrypted"),
+    /// An address and a port, if they are set.
+    pub fn socket_addr(&mut self, name: &str) -> Option<SocketAddr> {
+        let parsed = self.text(name).map(|value| match value.parse() {
+            Ok(addr) => Ok(Some(addr)),
             Err(_) => Err("must be an address and a port, as 127.0.0.1:50051"),
         });
-        self.settle(name, parsed, default)
+        self.settle(name, parsed, None)
+    }
+
+    /// Whether something is switched on, which it is not unless the operator says so.
+    pub fn flag(&mut self, name: &str) -> bool {
+        let parsed = self.text(name).map(|value| match value.as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("must be true or false"),
+        });
+        self.settle(name, parsed, false)
     }
 
     /// The URL of a database.
@@ -168,12 +183,18 @@ impl Env {
     ///
     /// # Errors
     /// Everything that is.
-    pub fn finish<T>(mut self, config: T) -> Result<T, Faults> {
+    pub fn finish<T>(&mut self, config: T) -> Result<T, Faults> {
         let unknown: Vec<_> = self.from_file.difference(&self.known).cloned().collect();
         for name in unknown {
             self.fault(&name, "in .env is not a setting");
         }
-        if self.faults.is_empty() { Ok(config) } else { Err(Faults(self.faults)) }
+        let faults = std::mem::take(&mut self.faults);
+        if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    }
+
+    /// The name of every setting that has been asked for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(String::as_str)
     }
 
     fn settle<T, E: Display>(&mut self, name: &str, parsed: Option<Result<T, E>>, default: T) -> T {

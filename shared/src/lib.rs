@@ -2,13 +2,14 @@
 //!
 //! Read in this order: [`trust`] verifies access tokens offline and is the only maker of a
 //! [`trust::Caller`]; [`database`] is the one way to SQLite and PostgreSQL; [`server`] is the shell
-//! that both services run in. The rest is small: [`pb`] are the wire types, [`status`], [`fields`]
+//! that both services run in, and [`metrics`] are what it counts. The rest is small: [`pb`] are the wire types, [`status`], [`fields`]
 //! and [`mask`] say what is wrong with a call, [`mod@env`] reads settings, [`clock`] is the time and
 //! [`ids`] follow it.
 
 pub mod trust;
 pub mod database;
 pub mod server;
+pub mod metrics;
 pub mod telemetry;
 pub mod pb;
 pub mod status;

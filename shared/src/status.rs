@@ -59,20 +59,42 @@ pub fn read_failed(error: &sqlx::Error) -> Status {
 #[must_use]
 pub fn bug(cause: &dyn Error) -> Status {
     tracing::error!(%cause, "a call failed that should not");
-    internal()
+    internal("")
 }
 
 pub(crate) fn unreadable() -> Status {
-    let message = "the request can not be read, or is larger than 128 KiB";
-    refusal(Code::InvalidArgument, "REQUEST_UNREADABLE", message)
+    refusal(Code::InvalidArgument, "REQUEST_UNREADABLE", "the request can not be read")
+}
+
+pub(crate) fn too_large(most: usize) -> Status {
+    let message = format!("the request is larger than {most} bytes");
+    refusal(Code::InvalidArgument, "REQUEST_TOO_LARGE", &message)
+}
+
+pub(crate) fn compressed() -> Status {
+    let message = "the request is compressed, which this service does not read";
+    refusal(Code::Unimplemented, "COMPRESSION_UNSUPPORTED", message)
 }
 
 pub(crate) fn unimplemented() -> Status {
     refusal(Code::Unimplemented, "UNKNOWN_RPC", "this service has no such RPC")
 }
 
-pub(crate) fn internal() -> Status {
-    refusal(Code::Internal, "INTERNAL", "internal error")
+pub(crate) fn deadline_exceeded() -> Status {
+    let message = "the deadline has passed; a write may have been done";
+    refusal(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
+}
+
+pub(crate) fn draining() -> Status {
+    retry_later(Code::Unavailable, "DRAINING", "the service is ending; connect anew")
+}
+
+/// A bug, told with the id that the log has it by. The shell fills in the id where it is empty.
+pub(crate) fn internal(call_id: &str) -> Status {
+    let metadata = HashMap::from([("call_id".to_owned(), call_id.to_owned())]);
+    let details = ErrorDetails::with_error_info("INTERNAL", DOMAIN, metadata);
+    let message = format!("internal error in call {call_id}");
+    Status::with_error_details(Code::Internal, message, details)
 }
 
 fn unavailable(cause: &dyn Error, message: &str) -> Status {

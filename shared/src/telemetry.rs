@@ -1,21 +1,76 @@
 //! What the service tells its operator.
 
-use std::{error::Error, io::Write, process::ExitCode};
+use std::{error::Error, fmt, io::Write, process::ExitCode, str::FromStr};
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+use crate::env::Env;
+
+/// How many lines may wait to be written. More are dropped rather than slow a call down.
+const LINES: usize = 16_384;
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Reads `LOG_FORMAT`; without it, text.
+    pub fn read(env: &mut Env) -> Self {
+        let name = env.full_name("LOG_FORMAT");
+        env.get(&name, Self::Text)
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be text or json"),
+        }
+    }
+}
+
+/// Writes what waits to be written when it is dropped.
+#[must_use = "without it nothing is written"]
+pub struct Telemetry {
+    _writer: WorkerGuard,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
 /// Writes events to the standard error, those of level `info` and above unless `RUST_LOG` says
-/// otherwise. The first call in a process decides.
-pub fn start() {
+/// otherwise, on a thread of its own. The first call in a process decides.
+pub fn start(format: LogFormat) -> Telemetry {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .try_init();
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .lossy(true)
+        .finish(std::io::stderr());
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let started = match format {
+        LogFormat::Json => events.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            events.with_ansi(is_terminal).try_init()
+        }
+    };
     if started.is_err() {
         tracing::debug!("events are being written already");
     }
+    Telemetry { _writer: guard }
 }
 
 /// Says on the standard error why the program ends, and ends it with this code.

@@ -2,8 +2,8 @@
 //!
 //! A [`Verifier`] holds the public keys of the issuer in memory and looks at nothing else. It alone
 //! takes a token apart, and it alone makes a [`Caller`]. The [`Bearer`] interceptor puts the caller
-//! into the request; [`follow_keys`] keeps the verifier's keys current, and keeps them through a
-//! restart in a [`SnapshotStore`].
+//! into the request; [`follow_keys`] keeps the verifier's keys those of its [`Issuer`], and keeps them
+//! through a restart in a [`SnapshotStore`].
 
 mod verifier;
 mod claims;
@@ -11,12 +11,14 @@ mod token;
 mod key;
 mod bearer;
 mod caller;
+mod issuer;
 mod follow;
 
 pub use bearer::{Bearer, rejected};
 pub use caller::Caller;
 pub use claims::Claims;
 pub use follow::{SnapshotStore, follow_keys};
+pub use issuer::Issuer;
 pub use key::{KeyFault, PublicKey};
 pub use token::TYPE;
 pub use verifier::{Expected, LEEWAY, MAX_TOKEN_LIFE, MAX_TOKEN_SIZE, Reason, Rejection, Verifier};

@@ -11,11 +11,12 @@ use shared::{
     database::Engine,
     fields::Violations,
     ids::parse_id,
+    metrics::Metrics,
     pb::task::{
         project_service_server::{self, ProjectServiceServer},
         task_service_server::{self, TaskServiceServer},
     },
-    server::{MAX_REQUEST_SIZE, Service},
+    server::{MAX_RESPONSE_SIZE, Service},
     trust::Bearer,
 };
 use tonic::service::{Routes, interceptor::InterceptedService};
@@ -26,12 +27,21 @@ use projects::Projects;
 use tasks::Tasks;
 
 /// Both services, each behind the interceptor that lets nobody in without a token.
-pub fn service<DB: Engine>(store: SqlStore<DB>, pages: PageKey, bearer: Bearer) -> Service {
+pub fn service<DB: Engine>(
+    store: SqlStore<DB>,
+    pages: PageKey,
+    bearer: Bearer,
+    request_size: usize,
+    metrics: Metrics,
+) -> Service {
     let store = Arc::new(store);
     let projects = Projects { store: Arc::clone(&store), pages: pages.clone() };
-    let projects = ProjectServiceServer::new(projects).max_decoding_message_size(MAX_REQUEST_SIZE);
-    let tasks = TaskServiceServer::new(Tasks { store, pages });
-    let tasks = tasks.max_decoding_message_size(MAX_REQUEST_SIZE);
+    let projects = ProjectServiceServer::new(projects)
+        .max_decoding_message_size(request_size)
+        .max_encoding_message_size(MAX_RESPONSE_SIZE);
+    let tasks = TaskServiceServer::new(Tasks { store, pages })
+        .max_decoding_message_size(request_size)
+        .max_encoding_message_size(MAX_RESPONSE_SIZE);
     let mut routes = Routes::builder();
     routes
         .add_service(InterceptedService::new(projects, bearer.clone()))
@@ -39,6 +49,7 @@ pub fn service<DB: Engine>(store: SqlStore<DB>, pages: PageKey, bearer: Bearer) 
     Service {
         routes,
         names: vec![project_service_server::SERVICE_NAME, task_service_server::SERVICE_NAME],
+        metrics,
     }
 }
 

@@ -1,27 +1,27 @@
 //! The settings of this service, and the only place that reads them.
 
-use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::{fmt, net::Ipv4Addr};
 
 use shared::{
     env::{Env, Faults},
-    trust::Expected,
+    server,
+    telemetry::LogFormat,
+    trust::{Expected, Issuer},
 };
-use tonic::transport::{Endpoint, Uri};
 
 use crate::store::Quotas;
 
 /// Everything that this service can be told.
 #[derive(Clone)]
 pub struct Config {
-    /// `TASK_ADDR`: where to listen.
-    pub addr: SocketAddr,
+    /// Where to listen, and everything that is bounded.
+    pub server: server::Settings,
+    /// `TASK_LOG_FORMAT`: how events are written.
+    pub log_format: LogFormat,
     /// `TASK_DATABASE_URL`: where the data are. It may hold a password.
     pub database_url: String,
-    /// `TASK_AUTH_URL`: whose tokens are trusted.
-    pub auth: Endpoint,
+    /// `TASK_AUTH_URL` and `TASK_AUTH_CA`: whose tokens are trusted.
+    pub auth: Issuer,
     /// `TASK_ISSUER` and `TASK_AUDIENCE`: what the tokens must say.
     pub expected: Expected,
     /// `TASK_PROJECT_QUOTA` and `TASK_TASK_QUOTA`: how much each owner may have.
@@ -34,18 +34,19 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from_env() -> Result<Self, Faults> {
-        Self::read(Env::load("TASK_"))
+        Self::read(&mut Env::load("TASK_"))
     }
 
     /// The configuration that these settings give.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(mut env: Env) -> Result<Self, Faults> {
+    pub fn read(env: &mut Env) -> Result<Self, Faults> {
         let config = Self {
-            addr: env.listen_addr("TASK_ADDR", (Ipv4Addr::LOCALHOST, 50052).into()),
+            server: server::Settings::read(env, (Ipv4Addr::LOCALHOST, 50052).into()),
+            log_format: LogFormat::read(env),
             database_url: env.database_url("TASK_DATABASE_URL", "sqlite://data/task.db"),
-            auth: auth(&mut env),
+            auth: Issuer::read(env, "http://127.0.0.1:50051"),
             expected: Expected {
                 issuer: env.name("TASK_ISSUER", "taskmanager"),
                 audience: env.name("TASK_AUDIENCE", "task-service"),
@@ -63,38 +64,13 @@ impl fmt::Debug for Config {
     /// Leaves out the URL of the database, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("addr", &self.addr)
+            .field("server", &self.server)
+            .field("log_format", &self.log_format)
             .field("auth", &self.auth)
             .field("expected", &self.expected)
             .field("quotas", &self.quotas)
             .finish_non_exhaustive()
     }
-}
-
-/// Whoever answers there hands out the keys that tokens are verified with.
-fn auth(env: &mut Env) -> Endpoint {
-    const NAME: &str = "TASK_AUTH_URL";
-    let default = Endpoint::from_static("http://127.0.0.1:50051");
-    let Some(text) = env.text(NAME) else {
-        return default;
-    };
-    match text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http")) {
-        Some(uri) if is_loopback(&uri) => Endpoint::from(uri),
-        Some(_) => {
-            env.fault(NAME, "must name a loopback address: keys are fetched without TLS");
-            default
-        }
-        None => {
-            env.fault(NAME, "must be a URL, as http://127.0.0.1:50051");
-            default
-        }
-    }
-}
-
-fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -103,15 +79,15 @@ mod tests {
 
     #[test]
     fn without_any_setting_it_runs_on_loopback() {
-        let config = Config::read(Env::of("TASK_", [])).unwrap();
-        assert_eq!(config.addr.to_string(), "127.0.0.1:50052");
+        let config = Config::read(&mut Env::of("TASK_", [])).unwrap();
+        assert_eq!(config.server.addr.to_string(), "127.0.0.1:50052");
         assert_eq!(config.database_url, "sqlite://data/task.db");
         assert_eq!(config.quotas.tasks, 1_000_000);
     }
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let faults = Config::read(Env::of(
+        let faults = Config::read(&mut Env::of(
             "TASK_",
             [
                 ("TASK_ADDR", "0.0.0.0:1"),
@@ -128,17 +104,19 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_fetched_from_this_machine_alone() {
+    fn keys_are_fetched_from_this_machine_or_over_tls() {
         for (url, accepted) in [
             ("http://127.0.0.1:1", true),
             ("http://[::1]:1", true),
             ("http://localhost:1", true),
             ("http://localhost.example:1", false),
-            ("https://127.0.0.1:1", false),
+            ("https://127.0.0.1:1", true),
+            ("https://auth.example.com", true),
+            ("https://auth.example.com/path", false),
             ("127.0.0.1:1", false),
             ("http://", false),
         ] {
-            let config = Config::read(Env::of("TASK_", [("TASK_AUTH_URL", url)]));
+            let config = Config::read(&mut Env::of("TASK_", [("TASK_AUTH_URL", url)]));
             assert_eq!(config.is_ok(), accepted, "{url}");
         }
     }

@@ -22,11 +22,11 @@ use std::sync::Arc;
 use shared::{
     clock::Clock,
     database::{Engine, OpenError},
-    server::{self, ServeError},
+    metrics::Metrics,
+    server::{self, Listeners, ServeError},
     trust::{Bearer, Verifier, follow_keys},
 };
 use sqlx::Sqlite;
-use tokio::net::TcpListener;
 
 use crate::{config::Config, store::SqlStore};
 
@@ -35,14 +35,14 @@ use crate::{config::Config, store::SqlStore};
 /// # Errors
 /// When the database does not open, or the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     config: Config,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
     let store =
         SqlStore::<Sqlite>::open(&config.database_url, config.quotas, clock.clone()).await?;
-    serve_from(store, listener, config, clock, shutdown).await
+    serve_from(store, listeners.into(), config, clock, shutdown).await
 }
 
 /// Brings the schema of the database up to date.
@@ -57,7 +57,7 @@ pub async fn migrate(config: &Config) -> Result<(), OpenError> {
 
 async fn serve_from<DB: Engine>(
     store: SqlStore<DB>,
-    listener: TcpListener,
+    listeners: Listeners,
     config: Config,
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
@@ -65,9 +65,20 @@ async fn serve_from<DB: Engine>(
     let verifier = Arc::new(Verifier::new(config.expected, clock));
     let vault = store.vault();
     let pages = vault.page_key().await?;
-    let service = api::service(store, pages, Bearer::new(Arc::clone(&verifier)));
+    let mut metrics = Metrics::default();
+    let trust = Arc::clone(&verifier);
+    metrics.gauge(
+        "trust_staleness_seconds",
+        "How long auth-service has not been heard of",
+        move || trust.staleness().map_or(f64::INFINITY, |staleness| staleness.as_secs_f64()),
+    );
+    let (bearer, request_size) =
+        (Bearer::new(Arc::clone(&verifier)), config.server.limits.request_size);
+    let service = api::service(store, pages, bearer, request_size, metrics);
     tokio::select! {
-        ended = server::serve(listener, service, verifier.ready(), shutdown) => Ok(ended?),
+        ended = server::serve(listeners, &config.server, service, verifier.ready(), shutdown) => {
+            Ok(ended?)
+        }
         never = follow_keys(Arc::clone(&verifier), config.auth, vault) => match never {},
     }
 }

@@ -41,8 +41,8 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let auth_url = format!("http://{}", listener.local_addr()?);
     let database = format!("sqlite://{}/auth.db", data.path().display());
-    let config = Env::of("AUTH_", [("AUTH_DATABASE_URL", database.as_str())]);
-    let config = auth_service::config::Config::read(config)?;
+    let mut settings = Env::of("AUTH_", [("AUTH_DATABASE_URL", database.as_str())]);
+    let config = auth_service::config::Config::read(&mut settings)?;
     let auth = Service::start(listener, |listener, stopped| {
         auth_service::serve(listener, config, Clock::system(), stopped)
     })
@@ -51,7 +51,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let database = format!("sqlite://{}/task.db", data.path().display());
     let settings = [("TASK_DATABASE_URL", database.as_str()), ("TASK_AUTH_URL", &auth_url)];
-    let config = task_service::config::Config::read(Env::of("TASK_", settings))?;
+    let config = task_service::config::Config::read(&mut Env::of("TASK_", settings))?;
     let task = Service::start(listener, |listener, stopped| {
         task_service::serve(listener, config, Clock::system(), stopped)
     })

@@ -25,12 +25,17 @@ pub(crate) async fn run() -> Result<(), Failure> {
     if auth.expected.issuer != task.expected.issuer {
         return Err("AUTH_ISSUER and TASK_ISSUER must be the same".into());
     }
-    if task.auth.uri().port_u16() != Some(auth.addr.port()) {
-        return Err(
-            format!("TASK_AUTH_URL must be http://{}, where AUTH_ADDR is", auth.addr).into()
-        );
+    if task.auth.url().port_u16() != Some(auth.server.addr.port()) {
+        return Err(format!(
+            "TASK_AUTH_URL must be http://{}, where AUTH_ADDR is",
+            auth.server.addr
+        )
+        .into());
     }
-    let (auth, task) = (auth.addr, task.addr);
+    if auth.server.tls.is_some() || task.server.tls.is_some() {
+        return Err("cargo up runs without TLS: unset AUTH_TLS_CERT and TASK_TLS_CERT".into());
+    }
+    let (auth, task) = (auth.server.addr, task.server.addr);
     if [auth, task].iter().any(|addr| addr.port() == 0) {
         return Err(
             "cargo up needs ports that it can print: AUTH_ADDR and TASK_ADDR end in :0".into()

@@ -1,6 +1,10 @@
 //! What one hashing thread has and does.
 
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
+};
 
 use argon2::{Block, Params};
 use aws_lc_rs::rand;
@@ -21,7 +25,11 @@ const NICENESS: i32 = 10;
 pub(super) struct Job {
     pub(super) task: Task,
     pub(super) span: Span,
+    pub(super) waiting: Waiting,
 }
+
+/// One of those who wait in the queue, until it is dropped.
+pub(super) struct Waiting(Arc<AtomicUsize>);
 
 /// What to do with a password.
 pub(super) enum Task {
@@ -34,6 +42,19 @@ pub(super) enum Task {
         hash: PasswordHash,
         reply: oneshot::Sender<Result<Verdict, HashFault>>,
     },
+}
+
+impl Waiting {
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Task {
@@ -64,7 +85,8 @@ impl Bench {
         loop {
             // One idle thread waits inside the lock, the others for it.
             let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(Job { task, span }) = job else { return };
+            let Ok(Job { task, span, waiting }) = job else { return };
+            drop(waiting);
             if !task.is_abandoned() {
                 span.in_scope(|| self.perform(task));
             }

@@ -3,10 +3,13 @@
 use std::{convert::Infallible, fmt::Display, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-use super::{PublicKey, Verifier};
-use crate::pb::auth::{ListSigningKeysRequest, auth_service_client::AuthServiceClient};
+use super::{Issuer, PublicKey, Verifier};
+use crate::{
+    pb::auth::{ListSigningKeysRequest, auth_service_client::AuthServiceClient},
+    server::causes,
+};
 
 /// How often the keys are fetched. The issuer publishes a key for longer than this before it signs.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -34,7 +37,7 @@ pub trait SnapshotStore: Send + Sync + 'static {
 /// Dropping the future ends it at any point.
 pub async fn follow_keys<S: SnapshotStore>(
     verifier: Arc<Verifier>,
-    issuer: Endpoint,
+    issuer: Issuer,
     store: S,
 ) -> Infallible {
     let mut known = store.load().await.unwrap_or_else(|error| {
@@ -44,11 +47,11 @@ pub async fn follow_keys<S: SnapshotStore>(
     if !known.is_empty() {
         verifier.recall(known.clone());
     }
-    let mut issuer = AuthServiceClient::new(issuer.connect_timeout(TIMEOUT).connect_lazy());
+    let mut client = None;
     let mut failures = 0;
     let mut last_wanted = None;
     loop {
-        match fetch(&mut issuer).await {
+        match fetch(&issuer, &mut client).await {
             Ok(keys) => {
                 if failures > 0 {
                     tracing::info!(failures, "the signing keys can be fetched again");
@@ -62,7 +65,8 @@ pub async fn follow_keys<S: SnapshotStore>(
             Err(reason) => {
                 // Once is enough for the operator, who is told when it is over too.
                 if failures == 0 {
-                    tracing::warn!(reason, "the signing keys can not be fetched");
+                    let url = issuer.url();
+                    tracing::warn!(%url, reason, "the signing keys can not be fetched");
                 }
                 failures += 1;
             }
@@ -96,16 +100,37 @@ async fn save<S: SnapshotStore>(store: &S, keys: &[PublicKey]) -> bool {
     saved.is_ok()
 }
 
-/// The keys that the issuer names. One that is malformed spoils the answer: it is not the issuer's.
-async fn fetch(issuer: &mut AuthServiceClient<Channel>) -> Result<Vec<PublicKey>, String> {
+type Client = AuthServiceClient<Channel>;
+
+/// The keys that the issuer names. After a failure the next connection is a new one, with the
+/// authorities that are trusted then.
+async fn fetch(issuer: &Issuer, client: &mut Option<Client>) -> Result<Vec<PublicKey>, String> {
+    let mut connected = match client.take() {
+        Some(client) => client,
+        None => Client::new(issuer.channel()?),
+    };
+    let keys = list(&mut connected).await?;
+    *client = Some(connected);
+    Ok(keys)
+}
+
+/// Asks for the keys. One that is malformed spoils the answer: it is not the issuer's.
+async fn list(issuer: &mut Client) -> Result<Vec<PublicKey>, String> {
     let answer = timeout(TIMEOUT, issuer.list_signing_keys(ListSigningKeysRequest {})).await;
     let answer = answer.map_err(|_| "no answer in time".to_owned())?;
-    let refusal = |status: tonic::Status| format!("{}: {}", status.code(), status.message());
-    let keys = answer.map_err(refusal)?.into_inner().signing_keys;
+    let keys = answer.map_err(|status| reason(&status))?.into_inner().signing_keys;
     if keys.is_empty() {
         return Err("the issuer names no key".to_owned());
     }
     keys.iter().map(|key| PublicKey::try_from(key).map_err(|fault| fault.to_string())).collect()
+}
+
+/// What the issuer says, or what the connection to it says.
+fn reason(status: &tonic::Status) -> String {
+    match std::error::Error::source(status) {
+        Some(cause) => causes(cause),
+        None => format!("{}: {}", status.code(), status.message()),
+    }
 }
 
 #[cfg(test)]

@@ -184,6 +184,13 @@ impl Verifier {
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
+    /// How long the issuer has not been heard of; `None` if it never was.
+    #[must_use]
+    pub fn staleness(&self) -> Option<Duration> {
+        let heard = self.keys.load().heard?;
+        Some(self.clock.now().since(heard))
+    }
+
     /// Waits until somebody shows a token that can not be decided upon.
     pub async fn wanted(&self) {
         self.wanted.notified().await;

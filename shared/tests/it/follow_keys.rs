@@ -22,10 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{
-    Request, Response, Status,
-    transport::{Endpoint, Server},
-};
+use tonic::{Request, Response, Status, transport::Server};
 use uuid::Uuid;
 
 use crate::support::{Scene, soon};
@@ -118,7 +115,7 @@ impl Pair {
         let url = format!("http://{}", socket.local_addr().unwrap());
         let follower = tokio::spawn(follow_keys(
             Arc::clone(&scene.verifier),
-            Endpoint::from_shared(url).unwrap(),
+            shared::trust::Issuer::new(url.parse().unwrap(), None),
             Store { saved, saves: tell, broken },
         ));
         let socket = Some((socket, Issuer { answer: answers, asked: ask }));

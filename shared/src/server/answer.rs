@@ -1,0 +1,137 @@
+//! The body of a response, until the peer has taken all of it.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tonic::{Status, body::Body};
+
+use super::{
+    admission::Place,
+    call::panicked,
+    drain::Drain,
+    peer::{Offer, Peer},
+    record::Record,
+};
+use crate::status;
+
+/// An answer that is larger keeps its call's place until it has been taken, so that the memory of
+/// all answers is bounded by the number of places.
+const SMALL: usize = 16 * 1024;
+
+/// The body of a response, with all that lasts as long as it does.
+pub(super) struct Answer {
+    body: Body,
+    /// What ends a stream from outside.
+    end: Option<End>,
+    is_over: bool,
+    record: Record,
+    place: Option<Place>,
+    peer: Arc<Peer>,
+    offer: Option<Offer>,
+    _under_way: TaskTrackerToken,
+}
+
+/// Resolves to the status that a stream is ended with.
+pub(super) struct End(Pin<Box<dyn Future<Output = Status> + Send>>);
+
+impl End {
+    /// The end of the server, or the client's deadline.
+    pub(super) fn new(drain: &Drain, deadline: Option<Instant>) -> Self {
+        let begun = drain.begun.clone();
+        Self(Box::pin(async move {
+            let deadline = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = begun.cancelled() => status::draining(),
+                () = deadline => status::deadline_exceeded(),
+            }
+        }))
+    }
+}
+
+impl Answer {
+    pub(super) fn new(
+        body: Body,
+        record: Record,
+        place: Option<Place>,
+        end: Option<End>,
+        peer: &Arc<Peer>,
+        under_way: TaskTrackerToken,
+    ) -> Self {
+        let peer = Arc::clone(peer);
+        let is_over = body.is_end_stream();
+        Self { body, end, is_over, record, place, peer, offer: None, _under_way: under_way }
+    }
+
+    /// Ends the stream with this status.
+    fn end(&mut self, status: &Status) -> Result<Frame<Bytes>, Status> {
+        self.is_over = true;
+        self.record.end(status.code());
+        let mut trailers = http::HeaderMap::new();
+        status.add_header(&mut trailers)?;
+        Ok(Frame::trailers(trailers))
+    }
+
+    /// Looks at a part of the answer that is about to go out.
+    fn offer(&mut self, frame: &Frame<Bytes>) {
+        if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
+            self.record.end(status.code());
+            self.is_over = true;
+        }
+        let is_small = frame.data_ref().is_none_or(|data| data.len() <= SMALL);
+        if is_small && self.end.is_none() {
+            self.place = None;
+        }
+        self.offer = Some(self.peer.offer());
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        // Being asked for more means that the part before has been taken.
+        self.offer = None;
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let body = Pin::new(&mut self.body);
+        match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
+            Ok(Poll::Ready(Some(Ok(frame)))) => {
+                self.offer(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Ok(Poll::Ready(Some(Err(status)))) => Poll::Ready(Some(self.end(&status))),
+            Ok(Poll::Ready(None)) => Poll::Ready(None),
+            Ok(Poll::Pending) => match self.end.as_mut().map(|end| end.0.as_mut().poll(cx)) {
+                Some(Poll::Ready(status)) => Poll::Ready(Some(self.end(&status))),
+                Some(Poll::Pending) | None => Poll::Pending,
+            },
+            Err(panic) => Poll::Ready(Some(self.end(&panicked(&*panic)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

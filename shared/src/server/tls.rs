@@ -1,0 +1,162 @@
+//! The certificate of a server, taken anew from its files whenever they change.
+
+use std::{convert::Infallible, fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use secrecy::{ExposeSecret, SecretSlice};
+use tokio::{task::spawn_blocking, time::interval};
+use tokio_rustls::TlsAcceptor;
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A certificate and its key.
+pub struct Identity {
+    files: Files,
+    read: ArcSwap<Pem>,
+    current: Arc<Current>,
+}
+
+#[derive(Debug)]
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+/// What the files held.
+struct Pem {
+    cert: Vec<u8>,
+    key: SecretSlice<u8>,
+}
+
+/// The certificate that the next handshake shows.
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+/// Why a certificate can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFault {
+    /// A file can not be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {source}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The certificate or the key is no good, or they are no pair.
+    #[error("{0}")]
+    Pair(#[from] rustls::Error),
+}
+
+impl Identity {
+    /// Reads the certificate, with the chain that proves it, and its key, both PEM.
+    ///
+    /// # Errors
+    /// When a file can not be read, or they do not go together.
+    pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, TlsFault> {
+        let files = Files { cert, key };
+        let pem = files.read()?;
+        let pair = files.parse(&pem)?;
+        let current = Arc::new(Current(ArcSwap::from_pointee(pair)));
+        Ok(Self { files, read: ArcSwap::from_pointee(pem), current })
+    }
+
+    /// The server's own certificate as it is shown now.
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        self.current.0.load().cert.first().cloned()
+    }
+
+    /// What takes a connection through the handshake, always with the certificate of the moment.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        let current = Arc::clone(&self.current);
+        let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(current);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// Takes over what the files hold, for as long as it is polled. What is no good is left alone:
+    /// the certificate before it goes on.
+    pub(super) async fn follow(self: Arc<Self>) -> Infallible {
+        let mut ticks = interval(INTERVAL);
+        let mut told = None;
+        loop {
+            ticks.tick().await;
+            // A file system that hangs must not hang the service.
+            let identity = Arc::clone(&self);
+            let fault = match spawn_blocking(move || identity.renew()).await {
+                Ok(renewed) => renewed.err().map(|fault| fault.to_string()),
+                Err(panic) => Some(panic.to_string()),
+            };
+            if let Some(fault) = fault.as_ref().filter(|_| fault != told) {
+                tracing::error!(fault, "the new certificate can not be used");
+            }
+            told = fault;
+        }
+    }
+
+    fn renew(&self) -> Result<(), TlsFault> {
+        let pem = self.files.read()?;
+        if *self.read.load_full() == pem {
+            return Ok(());
+        }
+        self.current.0.store(Arc::new(self.files.parse(&pem)?));
+        self.read.store(Arc::new(pem));
+        tracing::info!(file = %self.files.cert.display(), "the certificate is renewed");
+        Ok(())
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Pem, TlsFault> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|source| TlsFault::File { path: path.clone(), source })
+        };
+        Ok(Pem { cert: read(&self.cert)?, key: read(&self.key)?.into() })
+    }
+
+    fn parse(&self, pem: &Pem) -> Result<CertifiedKey, TlsFault> {
+        let fault = |path: &PathBuf, source| TlsFault::Pem { path: path.clone(), source };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.cert).collect();
+        let chain = chain.map_err(|source| fault(&self.cert, source))?;
+        if chain.is_empty() {
+            return Err(fault(&self.cert, pem::Error::NoItemsFound));
+        }
+        let key = PrivateKeyDer::from_pem_slice(pem.key.expose_secret());
+        let key = key.map_err(|source| fault(&self.key, source))?;
+        Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)
+    }
+}
+
+impl PartialEq for Pem {
+    fn eq(&self, other: &Self) -> bool {
+        self.cert == other.cert && self.key.expose_secret() == other.key.expose_secret()
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("files", &self.files).finish_non_exhaustive()
+    }
+}
