@@ -12,6 +12,7 @@ pub mod postgres;
 mod person;
 mod refused;
 mod server;
+pub mod tls;
 
 pub use person::{As, Identity, PASSWORD, Person};
 pub use refused::{Refused, refused};

@@ -77,7 +77,7 @@ impl Person {
     }
 
     /// Registers and logs in.
-    pub(crate) async fn register(name: &'static str, channel: Channel) -> Self {
+    pub async fn register(name: &'static str, channel: Channel) -> Self {
         let mut auth = AuthServiceClient::new(channel.clone());
         let request = RegisterRequest {
             username: name.to_owned(),

@@ -7,6 +7,10 @@ mod shell;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod settings;
 #[cfg(test)]
 mod reflection;

@@ -27,6 +27,7 @@ impl Listeners {
     /// # Errors
     /// When an address is taken, or is none of this machine.
     pub async fn bind(program: &str, settings: &Settings) -> Result<Self, ServeError> {
+        raise_file_limit(settings.limits.connections);
         let calls = listen(settings.addr).await?;
         let metrics = match settings.metrics_addr {
             Some(addr) => Some(listen(addr).await?),
@@ -43,6 +44,20 @@ impl Listeners {
         }
         tracing::info!(tls, %addr, "{program} is listening");
         Ok(Self { calls, metrics })
+    }
+}
+
+/// Lets the process have as many files open as the system allows: each connection is one, and the
+/// usual limit is from days of fewer.
+fn raise_file_limit(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files can not be raised");
+    }
+    let most = maximum.and_then(|maximum| usize::try_from(maximum).ok()).unwrap_or(usize::MAX);
+    if most < connections {
+        tracing::warn!(most, connections, "the system allows fewer open files than connections");
     }
 }
 

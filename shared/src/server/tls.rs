@@ -160,3 +160,57 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity").field("files", &self.files).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn write_pair(cert: &Path, key: &Path) {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(cert, pair.cert.pem()).unwrap();
+        fs::write(key, pair.signing_key.serialize_pem()).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_good_is_not_taken_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = ["cert", "key", "other cert", "other key"].map(|it| directory.path().join(it));
+        let [cert, key, other_cert, other_key] = &files;
+        write_pair(cert, key);
+        write_pair(other_cert, other_key);
+        let identity = Identity::load(cert.clone(), key.clone()).unwrap();
+        let first = identity.certificate();
+
+        let good = fs::read(cert).unwrap();
+        for bad in [b"nonsense".to_vec(), Vec::new(), fs::read(other_cert).unwrap()] {
+            fs::write(cert, bad).unwrap();
+            identity.renew().unwrap_err();
+            assert_eq!(identity.certificate(), first);
+        }
+        fs::remove_file(cert).unwrap();
+        identity.renew().unwrap_err();
+        fs::write(cert, good).unwrap();
+        identity.renew().unwrap();
+        assert_eq!(identity.certificate(), first);
+
+        fs::copy(other_cert, cert).unwrap();
+        fs::copy(other_key, key).unwrap();
+        identity.renew().unwrap();
+        assert_ne!(identity.certificate(), first);
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let (cert, key) = (directory.path().join("cert"), directory.path().join("key"));
+        write_pair(&cert, &key);
+        let pem = fs::read_to_string(&key).unwrap();
+        let identity = Identity::load(cert.clone(), key).unwrap();
+        let secret = pem.lines().nth(1).unwrap();
+        assert!(!format!("{identity:?}").contains(secret));
+        let fault = Identity::load(cert.clone(), cert).unwrap_err();
+        assert!(!format!("{fault} {fault:?}").contains("-----"));
+    }
+}
