@@ -1,17 +1,15 @@
 //! What the operator can set: the only reader of the environment.
 
-use std::{
-    fmt, net::Ipv4Addr, path::PathBuf, str::FromStr, thread::available_parallelism, time::Duration,
-};
+use std::{net::Ipv4Addr, path::PathBuf, thread::available_parallelism, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use shared::{
+    database,
     env::{Env, Faults, is_name},
     server,
     telemetry::LogFormat,
     trust::{Expected, MAX_TOKEN_LIFE},
 };
-use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::hasher::Cost;
 
@@ -26,14 +24,14 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Everything that this service can be told.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen, and everything that is bounded.
     pub server: server::Settings,
     /// `AUTH_LOG_FORMAT`: how events are written.
     pub log_format: LogFormat,
-    /// `AUTH_DATABASE_URL`: where the data are. It may hold a password.
-    pub database_url: String,
+    /// Where the data are.
+    pub database: database::Settings,
     /// `AUTH_SECRET_KEY`: what the signing keys are sealed with.
     pub secret_key: SecretKey,
     /// `AUTH_ISSUER` and `AUTH_AUDIENCE`: what this service calls itself in tokens.
@@ -74,14 +72,14 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn read(env: &mut Env) -> Result<Self, Faults> {
         let server = server::Settings::read(env, (Ipv4Addr::LOCALHOST, 50051).into());
-        let database_url = env.database_url("AUTH_DATABASE_URL", "sqlite://data/auth.db");
-        let secret_key = secret_key(env, &database_url);
+        let database = database::Settings::read(env, "auth-service", "sqlite://data/auth.db");
+        let secret_key = secret_key(env, &database);
         let issuer = env.name("AUTH_ISSUER", "taskmanager");
         let audience = env.name("AUTH_AUDIENCE", "auth-service");
         let config = Self {
             server,
             log_format: LogFormat::read(env),
-            database_url,
+            database,
             secret_key,
             audiences: audiences(env, &audience),
             expected: Expected { issuer, audience },
@@ -100,24 +98,8 @@ impl Config {
     }
 }
 
-impl fmt::Debug for Config {
-    /// Leaves out the secret key, and the URL, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("server", &self.server)
-            .field("log_format", &self.log_format)
-            .field("expected", &self.expected)
-            .field("audiences", &self.audiences)
-            .field("access_token_ttl", &self.access_token_ttl)
-            .field("key_publish_delay", &self.key_publish_delay)
-            .field("hash_threads", &self.hash_threads)
-            .field("hash_cost", &self.hash_cost)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The file beside the database stands in for a secret that is not set.
-fn secret_key(env: &mut Env, database_url: &str) -> SecretKey {
+/// The file beside an embedded database stands in for a secret that is not set.
+fn secret_key(env: &mut Env, database: &database::Settings) -> SecretKey {
     const NAME: &str = "AUTH_SECRET_KEY";
     if let Some(secret) = env.secret(NAME) {
         if secret.expose_secret().len() < LEAST_SECRET {
@@ -125,11 +107,11 @@ fn secret_key(env: &mut Env, database_url: &str) -> SecretKey {
         }
         return SecretKey::Set(secret);
     }
-    let database = SqliteConnectOptions::from_str(database_url).unwrap_or_else(|_| {
-        env.fault("AUTH_DATABASE_URL", "is malformed");
-        SqliteConnectOptions::default()
+    let file = database.file().unwrap_or_else(|| {
+        env.fault(NAME, "must be set: there is no database file that one could be kept beside");
+        PathBuf::new()
     });
-    SecretKey::File(database.get_filename().with_extension("key"))
+    SecretKey::File(file.with_extension("key"))
 }
 
 fn audiences(env: &mut Env, own: &str) -> Vec<String> {
@@ -173,7 +155,7 @@ mod tests {
     fn nothing_needs_to_be_set() {
         let config = Config::read(&mut Env::of("AUTH_", [])).unwrap();
         assert_eq!(config.server.addr.to_string(), "127.0.0.1:50051");
-        assert_eq!(config.database_url, "sqlite://data/auth.db");
+        assert_eq!(config.database.url.expose_secret(), "sqlite://data/auth.db");
         assert_eq!(config.expected.issuer, "taskmanager");
         assert_eq!(config.audiences, ["auth-service", "task-service"]);
         assert_eq!(config.access_token_ttl, 15 * MINUTE);
@@ -192,7 +174,7 @@ mod tests {
             "AUTH_",
             [
                 ("AUTH_ADDR", "0.0.0.0:1"),
-                ("AUTH_DATABASE_URL", "postgres://ann:hunter2@db/auth"),
+                ("AUTH_DATABASE_URL", "mysql://ann:hunter2@db/auth"),
                 ("AUTH_SECRET_KEY", "hunter2"),
                 ("AUTH_ISSUER", "two words"),
                 ("AUTH_AUDIENCES", "task-service"),
@@ -207,8 +189,8 @@ mod tests {
         .to_string();
         assert_eq!(
             faults,
-            "AUTH_ADDR must be a loopback address: calls are not encrypted\n\
-             AUTH_DATABASE_URL must be the URL of a SQLite file, as sqlite://data/file.db\n\
+            "AUTH_ADDR is no loopback address: calls would not be encrypted (set TLS_CERT and TLS_KEY, or AUTH_ALLOW_PLAINTEXT=true)\n\
+             AUTH_DATABASE_URL must be sqlite://<file> or postgres://<user>:<password>@<host>/<database>\n\
              AUTH_SECRET_KEY must be at least 32 bytes\n\
              AUTH_ISSUER must be 1 to 64 visible ASCII characters\n\
              AUTH_AUDIENCES must contain the name that AUTH_AUDIENCE sets\n\
@@ -221,11 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn a_database_server_has_no_file_to_keep_the_secret_key_beside() {
+        let url = ("AUTH_DATABASE_URL", "postgres://auth@localhost/auth");
+        let faults = Config::read(&mut Env::of("AUTH_", [url])).unwrap_err().to_string();
+        assert!(faults.starts_with("AUTH_SECRET_KEY must be set"), "{faults}");
+        let key = ("AUTH_SECRET_KEY", "hunter2hunter2hunter2hunter2hunter2");
+        Config::read(&mut Env::of("AUTH_", [url, key])).unwrap();
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         let secret = "hunter2hunter2hunter2hunter2hunter2";
         let settings =
-            [("AUTH_SECRET_KEY", secret), ("AUTH_DATABASE_URL", "sqlite://hunter2/auth.db")];
+            [("AUTH_SECRET_KEY", secret), ("AUTH_DATABASE_URL", "postgres://ann:hunter2@db/auth")];
         let config = Config::read(&mut Env::of("AUTH_", settings)).unwrap();
-        assert!(!format!("{config:?} {:?}", config.secret_key).contains("hunter2"));
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -19,16 +19,16 @@ pub mod secret_key;
 pub mod store;
 pub mod error;
 
-use std::sync::Arc;
+use std::{path::PathBuf, pin::pin, sync::Arc};
 
 use shared::{
     clock::Clock,
     database::{Engine, OpenError},
     metrics::Metrics,
+    on_engine,
     server::{self, Listeners, ServeError},
     trust::{Bearer, Verifier},
 };
-use sqlx::Sqlite;
 
 use crate::{
     config::Config,
@@ -49,8 +49,14 @@ pub async fn serve(
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let store = open(&config, &clock).await?;
-    serve_from(store, listeners.into(), config, clock, shutdown).await
+    let mut shutdown = pin!(shutdown);
+    on_engine!(config.database, DB => {
+        let store = tokio::select! {
+            store = SqlStore::<DB>::open(&config.database, clock.clone()) => store?,
+            () = &mut shutdown => return Ok(()),
+        };
+        serve_from(store, listeners.into(), config, clock, shutdown).await
+    })
 }
 
 /// Brings the schema of the database up to date.
@@ -58,16 +64,20 @@ pub async fn serve(
 /// # Errors
 /// When the database does not open.
 pub async fn migrate(config: &Config) -> Result<(), StartError> {
-    open(config, &Clock::system()).await?;
-    Ok(())
+    on_engine!(config.database, DB => {
+        SqlStore::<DB>::open(&config.database, Clock::system()).await?;
+        Ok(())
+    })
 }
 
 /// Every signing key and what it does now, in the order in which they sign.
 ///
 /// # Errors
-/// When the database does not open or does not answer.
+/// When the database is not there, does not open or does not answer.
 pub async fn list_keys(config: &Config, clock: &Clock) -> Result<Vec<(State, Key)>, StartError> {
-    Ok(keeper::list(&open(config, clock).await?, clock).await?)
+    on_engine!(config.database, DB => {
+        Ok(keeper::list(&existing::<DB>(config, clock).await?, clock).await?)
+    })
 }
 
 /// Makes the next signing key and returns it. A server on the same database takes it over within
@@ -76,14 +86,20 @@ pub async fn list_keys(config: &Config, clock: &Clock) -> Result<Vec<(State, Key
 /// # Errors
 /// When the last one does not sign yet, or the database or the keys do not open.
 pub async fn rotate_keys(config: &Config, clock: &Clock) -> Result<Key, StartError> {
-    let store = open(config, clock).await?;
     let (secret_key, delay) = (&config.secret_key, config.key_publish_delay);
-    Ok(keeper::rotate(&store, secret_key, delay, clock).await?)
+    on_engine!(config.database, DB => {
+        let store = existing::<DB>(config, clock).await?;
+        Ok(keeper::rotate(&store, secret_key, delay, clock).await?)
+    })
 }
 
-/// Picks the engine. Nothing behind this knows which it is.
-async fn open(config: &Config, clock: &Clock) -> Result<SqlStore<Sqlite>, OpenError> {
-    SqlStore::open(&config.database_url, clock.clone()).await
+/// Opens a database that a server has made: an operator who mistypes its name must not get an empty
+/// one.
+async fn existing<DB: Engine>(config: &Config, clock: &Clock) -> Result<SqlStore<DB>, StartError> {
+    match config.database.file() {
+        Some(file) if !file.exists() => Err(StartError::NoDatabase(file)),
+        _ => Ok(SqlStore::open(&config.database, clock.clone()).await?),
+    }
 }
 
 async fn serve_from<DB: Engine>(
@@ -98,6 +114,7 @@ async fn serve_from<DB: Engine>(
     keeper::teach(&verifier, &ring, &clock);
     let hasher = Hasher::start(config.hash_threads, config.hash_cost)?;
     let mut metrics = Metrics::default();
+    store.report(&mut metrics);
     metrics.gauge("hash_queue_length", "Passwords that wait to be hashed", hasher.queue_length());
     let users = api::Users { store: store.clone(), hasher: hasher.clone() };
     let auth = api::Auth {
@@ -131,6 +148,9 @@ pub enum StartError {
     /// The database does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// There is no database yet.
+    #[error("there is no database {}; a server or `migrate` makes it", .0.display())]
+    NoDatabase(PathBuf),
     /// The signing keys can not be used.
     #[error(transparent)]
     Keys(#[from] KeeperFault),

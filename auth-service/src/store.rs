@@ -11,7 +11,8 @@ mod keys;
 
 use shared::{
     clock::Clock,
-    database::{Database, Door, Engine, Migrations, OpenError},
+    database::{Database, Door, Engine, Migrations, OpenError, Settings},
+    metrics::Metrics,
     trust::Caller,
 };
 use uuid::Uuid;
@@ -53,14 +54,20 @@ impl<DB: Engine> Clone for SqlStore<DB> {
 }
 
 impl<DB: Engine> SqlStore<DB> {
-    /// Opens the database that the URL names, with every migration applied.
+    /// Opens the database that the settings name, with every migration applied.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(url: &str, clock: Clock) -> Result<Self, OpenError> {
-        let database = Database::open(url, &MIGRATIONS).await?;
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
+        let database = Database::open(settings, &MIGRATIONS).await?;
         let door = Door::open(database.clone(), group::Tables { clock });
         Ok(Self { database, door })
+    }
+
+    /// Shows how the database is used.
+    pub fn report(&self, metrics: &mut Metrics) {
+        self.database.report(metrics);
+        self.door.report(metrics);
     }
 
     /// Opens an account.

@@ -8,27 +8,38 @@ mod corrupt;
 mod door;
 mod engine;
 mod postgres;
+mod settings;
 mod sqlite;
 mod statement;
 
 pub use corrupt::Corrupt;
 pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};
+pub use settings::{EngineName, Settings, UrlFault};
+pub use sqlx::{Postgres, Sqlite};
 pub use statement::Statement;
 
-use std::ops::ControlFlow;
+use std::{io, ops::ControlFlow, time::Duration};
 
+use futures_util::future::BoxFuture;
 use sqlx::{ConnectOptions, Connection, Pool};
+use tokio::{sync::oneshot, time::timeout};
+
+use crate::metrics::Metrics;
+
+/// How long a read waits for a connection, and a write for a new one, before it gives up.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An open database: connections that only read, and a way to make the one that writes.
 pub struct Database<DB: Engine> {
     readers: Pool<DB>,
     writer: <DB::Connection as Connection>::Options,
+    timeout: Duration,
 }
 
 impl<DB: Engine> Clone for Database<DB> {
     fn clone(&self) -> Self {
-        Self { readers: self.readers.clone(), writer: self.writer.clone() }
+        Self { readers: self.readers.clone(), writer: self.writer.clone(), timeout: self.timeout }
     }
 }
 
@@ -40,13 +51,13 @@ impl<DB: Engine> std::fmt::Debug for Database<DB> {
 }
 
 impl<DB: Engine> Database<DB> {
-    /// Opens the database that the URL names, with every migration applied.
+    /// Opens the database that the settings name, with every migration applied.
     ///
     /// # Errors
     /// When the URL is malformed, the database is out of reach or damaged, or a newer version of
     /// this software has migrated it.
-    pub async fn open(url: &str, migrations: &Migrations) -> Result<Self, OpenError> {
-        DB::open(url, migrations).await
+    pub async fn open(settings: &Settings, migrations: &Migrations) -> Result<Self, OpenError> {
+        DB::open(settings, migrations).await
     }
 
     /// Runs a statement that only reads; the engine refuses any other.
@@ -54,21 +65,55 @@ impl<DB: Engine> Database<DB> {
     /// # Errors
     /// When the database does not answer, or refuses the statement.
     pub async fn read(&self, statement: Statement<DB>) -> Result<Vec<DB::Row>, sqlx::Error> {
-        let mut connection = self.readers.acquire().await?;
-        statement.all(&mut connection).await
+        self.lend(|connection| Box::pin(statement.all(connection))).await
     }
 
-    /// Runs a statement that only reads, and hands over its rows until `take` wants no more.
+    /// Runs a statement that only reads, and hands over its rows until `take`, which gathers them
+    /// into `start`, wants no more.
     ///
     /// # Errors
     /// When the database does not answer, or refuses the statement.
-    pub async fn read_each(
+    pub async fn read_each<T: Send + 'static>(
         &self,
         statement: Statement<DB>,
-        take: &mut (dyn FnMut(DB::Row) -> ControlFlow<()> + Send),
-    ) -> Result<(), sqlx::Error> {
-        let mut connection = self.readers.acquire().await?;
-        statement.each(&mut connection, take).await
+        start: T,
+        mut take: impl FnMut(&mut T, DB::Row) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T, sqlx::Error> {
+        self.lend(|connection| {
+            Box::pin(async move {
+                let mut gathered = start;
+                statement.each(connection, &mut |row| take(&mut gathered, row)).await?;
+                Ok(gathered)
+            })
+        })
+        .await
+    }
+
+    /// Lends a reading connection. What has begun goes on although its caller goes away: a
+    /// connection that is left in the middle of a statement could not be used again, and clients
+    /// that break off their calls would have us connect anew all the time.
+    async fn lend<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut DB::Connection) -> BoxFuture<'_, Result<T, sqlx::Error>> + Send + 'static,
+    ) -> Result<T, sqlx::Error> {
+        let (readers, limit) = (self.readers.clone(), self.timeout);
+        let (reply, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            let done = match readers.acquire().await {
+                Ok(_) if reply.is_closed() => return,
+                Ok(mut connection) => {
+                    let done = within(limit, work(&mut connection)).await;
+                    if done.as_ref().is_err_and(is_lost) {
+                        connection.close_on_drop();
+                    }
+                    done
+                }
+                Err(error) => Err(error),
+            };
+            // Whoever has gone away does not need the answer.
+            drop(reply.send(done));
+        });
+        answer.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     /// Opens a connection that may write.
@@ -76,8 +121,30 @@ impl<DB: Engine> Database<DB> {
     /// # Errors
     /// When the database does not answer.
     pub async fn connect_writer(&self) -> Result<DB::Connection, sqlx::Error> {
-        self.writer.connect().await
+        within(ACQUIRE_TIMEOUT, self.writer.connect()).await
     }
+
+    /// Shows how the connections are used.
+    pub fn report(&self, metrics: &mut Metrics) {
+        let (open, idle) = (self.readers.clone(), self.readers.clone());
+        let help = "Open connections that read from the database";
+        metrics.gauge("db_pool_connections", help, move || f64::from(open.size()));
+        let help = "Those of them that nobody uses";
+        metrics.gauge("db_pool_connections_idle", help, move || idle.num_idle());
+        let most = f64::from(self.readers.options().get_max_connections());
+        let help = "How many there may be";
+        metrics.gauge("db_pool_connections_max", help, move || most);
+    }
+}
+
+/// Waits for the database, but not for ever: it may be frozen, or its machine gone without a word.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late =
+        || Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
+    timeout(limit, work).await.unwrap_or_else(|_| late())
 }
 
 /// Why a database does not open.
@@ -115,6 +182,30 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient(&code)),
         _ => false,
     }
+}
+
+/// Whether the connection is of no use any more.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a connection is good until it is known not to be"
+)]
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
+        // PostgreSQL: the server has ended it, for all or for this one.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the wait for the database was given up.
+fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Whether an engine's error code tells of its state and not of the statement: SQLite's primary

@@ -153,15 +153,6 @@ impl Env {
         self.settle(name, parsed, false)
     }
 
-    /// The URL of a database.
-    pub fn database_url(&mut self, name: &str, default: &str) -> String {
-        let parsed = self.text(name).map(|value| match value.split_once("://") {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(value),
-            _ => Err("must be the URL of a SQLite file, as sqlite://data/file.db"),
-        });
-        self.settle(name, parsed, default.to_owned())
-    }
-
     /// The name of a party: 1 to 64 visible ASCII characters without a comma.
     pub fn name(&mut self, name: &str, default: &str) -> String {
         let parsed = self.text(name).map(|value| {

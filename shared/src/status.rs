@@ -37,6 +37,10 @@ pub fn overloaded(message: &str) -> Status {
 pub fn write_failed(error: &WriteError) -> Status {
     match error {
         WriteError::Overloaded => overloaded("too many writes are waiting"),
+        WriteError::Conflict(_) => {
+            tracing::warn!(%error, "a write was given up");
+            refusal(Code::Aborted, "CONFLICT", "other writes were in the way; nothing was done")
+        }
         WriteError::Unavailable(_) => unavailable(error, "the database is not available"),
         WriteError::Unknown(_) | WriteError::Closed => {
             unavailable(error, "the database is not available; the write may have been done")

@@ -1,8 +1,9 @@
 //! The settings of this service, and the only place that reads them.
 
-use std::{fmt, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use shared::{
+    database,
     env::{Env, Faults},
     server,
     telemetry::LogFormat,
@@ -12,14 +13,14 @@ use shared::{
 use crate::store::Quotas;
 
 /// Everything that this service can be told.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen, and everything that is bounded.
     pub server: server::Settings,
     /// `TASK_LOG_FORMAT`: how events are written.
     pub log_format: LogFormat,
-    /// `TASK_DATABASE_URL`: where the data are. It may hold a password.
-    pub database_url: String,
+    /// Where the data are.
+    pub database: database::Settings,
     /// `TASK_AUTH_URL` and `TASK_AUTH_CA`: whose tokens are trusted.
     pub auth: Issuer,
     /// `TASK_ISSUER` and `TASK_AUDIENCE`: what the tokens must say.
@@ -45,7 +46,7 @@ impl Config {
         let config = Self {
             server: server::Settings::read(env, (Ipv4Addr::LOCALHOST, 50052).into()),
             log_format: LogFormat::read(env),
-            database_url: env.database_url("TASK_DATABASE_URL", "sqlite://data/task.db"),
+            database: database::Settings::read(env, "task-service", "sqlite://data/task.db"),
             auth: Issuer::read(env, "http://127.0.0.1:50051"),
             expected: Expected {
                 issuer: env.name("TASK_ISSUER", "taskmanager"),
@@ -60,19 +61,6 @@ impl Config {
     }
 }
 
-impl fmt::Debug for Config {
-    /// Leaves out the URL of the database, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("server", &self.server)
-            .field("log_format", &self.log_format)
-            .field("auth", &self.auth)
-            .field("expected", &self.expected)
-            .field("quotas", &self.quotas)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +69,7 @@ mod tests {
     fn without_any_setting_it_runs_on_loopback() {
         let config = Config::read(&mut Env::of("TASK_", [])).unwrap();
         assert_eq!(config.server.addr.to_string(), "127.0.0.1:50052");
-        assert_eq!(config.database_url, "sqlite://data/task.db");
+        assert_eq!(config.database.file().unwrap().to_str(), Some("data/task.db"));
         assert_eq!(config.quotas.tasks, 1_000_000);
     }
 

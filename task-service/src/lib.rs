@@ -17,16 +17,16 @@ pub mod pages;
 pub mod store;
 pub mod error;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use shared::{
     clock::Clock,
     database::{Engine, OpenError},
     metrics::Metrics,
+    on_engine,
     server::{self, Listeners, ServeError},
     trust::{Bearer, Verifier, follow_keys},
 };
-use sqlx::Sqlite;
 
 use crate::{config::Config, store::SqlStore};
 
@@ -40,9 +40,14 @@ pub async fn serve(
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let store =
-        SqlStore::<Sqlite>::open(&config.database_url, config.quotas, clock.clone()).await?;
-    serve_from(store, listeners.into(), config, clock, shutdown).await
+    let mut shutdown = pin!(shutdown);
+    on_engine!(config.database, DB => {
+        let store = tokio::select! {
+            store = SqlStore::<DB>::open(&config.database, config.quotas, clock.clone()) => store?,
+            () = &mut shutdown => return Ok(()),
+        };
+        serve_from(store, listeners.into(), config, clock, shutdown).await
+    })
 }
 
 /// Brings the schema of the database up to date.
@@ -50,9 +55,10 @@ pub async fn serve(
 /// # Errors
 /// When the database does not open.
 pub async fn migrate(config: &Config) -> Result<(), OpenError> {
-    let clock = Clock::system();
-    SqlStore::<Sqlite>::open(&config.database_url, config.quotas, clock).await?;
-    Ok(())
+    on_engine!(config.database, DB => {
+        SqlStore::<DB>::open(&config.database, config.quotas, Clock::system()).await?;
+        Ok(())
+    })
 }
 
 async fn serve_from<DB: Engine>(
@@ -66,6 +72,7 @@ async fn serve_from<DB: Engine>(
     let vault = store.vault();
     let pages = vault.page_key().await?;
     let mut metrics = Metrics::default();
+    store.report(&mut metrics);
     let trust = Arc::clone(&verifier);
     metrics.gauge(
         "trust_staleness_seconds",

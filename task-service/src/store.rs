@@ -16,7 +16,8 @@ mod vault;
 
 use shared::{
     clock::Clock,
-    database::{Database, Door, Engine, Migrations, OpenError},
+    database::{Database, Door, Engine, Migrations, OpenError, Settings},
+    metrics::Metrics,
     trust::Caller,
 };
 use uuid::Uuid;
@@ -61,14 +62,24 @@ pub struct SqlStore<DB: Engine> {
 }
 
 impl<DB: Engine> SqlStore<DB> {
-    /// Opens the database that the URL names, with every migration applied.
+    /// Opens the database that the settings name, with every migration applied.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(url: &str, quotas: Quotas, clock: Clock) -> Result<Self, OpenError> {
-        let database = Database::open(url, &MIGRATIONS).await?;
+    pub async fn open(
+        settings: &Settings,
+        quotas: Quotas,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let database = Database::open(settings, &MIGRATIONS).await?;
         let door = Door::open(database.clone(), group::Tables { quotas, clock });
         Ok(Self { database, door })
+    }
+
+    /// Shows how the database is used.
+    pub fn report(&self, metrics: &mut Metrics) {
+        self.database.report(metrics);
+        self.door.report(metrics);
     }
 
     /// Makes a project.

@@ -16,7 +16,7 @@ use auth_service::{
 };
 use shared::{
     clock::{Clock, Time},
-    database::{Database, Engine, Statement},
+    database::{Database, Engine, Settings, Statement},
     ids::new_id,
     testing::Forge,
     trust::Caller,
@@ -48,7 +48,7 @@ pub(crate) use on_every_engine;
 pub(crate) struct Scene<DB: Engine> {
     pub(crate) store: Arc<SqlStore<DB>>,
     pub(crate) clock: Clock,
-    url: String,
+    settings: Settings,
     forge: Forge,
     _directory: Option<TempDir>,
 }
@@ -69,14 +69,15 @@ impl Scene<sqlx::Postgres> {
 
 impl<DB: Engine> Scene<DB> {
     async fn open(url: String, directory: Option<TempDir>) -> Self {
+        let settings = Settings::new("test", &url).unwrap();
         let clock = Clock::manual(Time::from_seconds(1_700_000_000));
-        let store = Arc::new(SqlStore::open(&url, clock.clone()).await.unwrap());
-        Self { store, clock, url, forge: Forge::new(), _directory: directory }
+        let store = Arc::new(SqlStore::open(&settings, clock.clone()).await.unwrap());
+        Self { store, clock, settings, forge: Forge::new(), _directory: directory }
     }
 
     /// Another process on the same database.
     pub(crate) async fn second_store(&self) -> SqlStore<DB> {
-        SqlStore::open(&self.url, self.clock.clone()).await.unwrap()
+        SqlStore::open(&self.settings, self.clock.clone()).await.unwrap()
     }
 
     /// A user who has no account yet.
@@ -117,7 +118,7 @@ impl<DB: Engine> Scene<DB> {
 
     /// Runs a statement that no store would.
     pub(crate) async fn by_hand(&self, sql: &'static str) {
-        let database = Database::<DB>::open(&self.url, &MIGRATIONS).await.unwrap();
+        let database = Database::<DB>::open(&self.settings, &MIGRATIONS).await.unwrap();
         let mut connection = database.connect_writer().await.unwrap();
         Statement::<DB>::new(sql).all(&mut connection).await.unwrap();
     }

@@ -130,8 +130,10 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
 async fn another_secret_key_does_not_start() {
     let directory = tempfile::tempdir().unwrap();
     let with = |secret| [("AUTH_SECRET_KEY", secret), ("AUTH_ADDR", "127.0.0.1:0")];
-    let made = run(directory.path(), &["keys", "rotate"], &with(SECRET)).await;
-    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    for arguments in [["migrate"].as_slice(), &["keys", "rotate"]] {
+        let made = run(directory.path(), arguments, &with(SECRET)).await;
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    }
     assert!(!directory.path().join("data/auth.key").exists());
     for arguments in [["serve"].as_slice(), &["keys", "rotate"]] {
         let settings = [with(OTHER_SECRET).as_slice(), &[("RUST_LOG", "warn")]].concat();
@@ -151,7 +153,9 @@ async fn another_secret_key_does_not_start() {
 #[tokio::test]
 async fn a_key_file_that_is_lost_is_not_made_anew() {
     let directory = tempfile::tempdir().unwrap();
-    Running::start(directory.path(), &[]).await.end().await;
+    let running = Running::start(directory.path(), &[]).await;
+    register(&mut running.somebody(Identity::default()), account("ann")).await;
+    running.end().await;
     let file = directory.path().join("data/auth.key");
     fs::remove_file(&file).unwrap();
     let output = run(directory.path(), &["serve"], &[("AUTH_ADDR", "127.0.0.1:0")]).await;
@@ -187,6 +191,12 @@ async fn without_a_configuration_it_serves_and_keeps_what_it_is_told() {
 async fn the_subcommands_do_what_they_say() {
     let directory = tempfile::tempdir().unwrap();
     let call = async |arguments: &[&str]| run(directory.path(), arguments, &[]).await;
+    for arguments in [["keys", "list"], ["keys", "rotate"]] {
+        let refused = call(&arguments).await;
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(stderr(&refused).contains("no database data/auth.db"), "{}", stderr(&refused));
+        assert!(!directory.path().join("data").exists());
+    }
     for _ in 0..2 {
         let output = call(&["migrate"]).await;
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

@@ -13,7 +13,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::{Database, OpenError};
+use super::{Database, OpenError, Settings};
 
 /// `T` can be bound to a statement of this engine and read back from its rows.
 pub trait Sql<T>: sqlx::Database {
@@ -124,7 +124,7 @@ pub trait Engine:
 
     /// Opens a database of this engine; see [`Database::open`].
     fn open(
-        url: &str,
+        settings: &Settings,
         migrations: &Migrations,
     ) -> impl Future<Output = Result<Database<Self>, OpenError>> + Send;
 }

@@ -2,14 +2,17 @@
 
 use std::{str::FromStr, time::Duration};
 
+use secrecy::ExposeSecret;
 use sqlx::{Pool, Postgres, pool::PoolOptions, postgres::PgConnectOptions};
 
-use super::{Column, Database, Engine, Kind, Migrations, OpenError, engine::migrate};
+use super::{
+    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
+    engine::migrate,
+};
 
-/// How many statements may read at the same moment.
-const READERS: u32 = 16;
-/// How long a read waits for a connection before it gives up.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the server keeps a transaction whose client says nothing: the client's machine may be
+/// gone, and its locks would stay.
+const IDLE_TRANSACTION: Duration = Duration::from_mins(1);
 
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";
@@ -29,16 +32,25 @@ impl Engine for Postgres {
         format!("json_to_recordset($1::json) as x({})", members.join(", "))
     }
 
-    async fn open(url: &str, migrations: &Migrations) -> Result<Database<Self>, OpenError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|fault| OpenError::Url(format!("not a PostgreSQL URL: {fault}")))?;
+    async fn open(
+        settings: &Settings,
+        migrations: &Migrations,
+    ) -> Result<Database<Self>, OpenError> {
+        let options = PgConnectOptions::from_str(settings.url.expose_secret())
+            .map_err(|fault| OpenError::Url(format!("not a PostgreSQL URL: {fault}")))?
+            .application_name(settings.program);
         migrate::<Self>(migrations.postgres, options.clone()).await?;
+        let options = options.options([
+            ("statement_timeout", settings.timeout.as_millis()),
+            ("idle_in_transaction_session_timeout", IDLE_TRANSACTION.as_millis()),
+        ]);
         let readers: Pool<Self> = PoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(settings.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.clone().options([("default_transaction_read_only", "on")]))
             .await?;
         // Before a table's first analysis a join with a set would otherwise read it whole.
-        Ok(Database { readers, writer: options.options([("enable_seqscan", "off")]) })
+        let writer = options.options([("enable_seqscan", "off")]);
+        Ok(Database { readers, writer, timeout: settings.timeout })
     }
 }

@@ -9,18 +9,20 @@ use std::{
     time::Duration,
 };
 
+use secrecy::ExposeSecret;
 use sqlx::{
     Pool, Sqlite,
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Column, Database, Engine, Kind, Migrations, OpenError, engine::migrate};
+use super::{
+    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
+    engine::migrate,
+};
 
-/// How many statements may read at the same moment.
-const READERS: u32 = 4;
-/// How long a read waits for a connection before it gives up.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many threads read at the most: more only wait for each other.
+const MOST_READERS: u32 = 4;
 /// How long a write waits for another process to end its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a start waits for another process to end its migrations.
@@ -43,7 +45,11 @@ impl Engine for Sqlite {
         format!("(select {} from json_each($1)) as x", members.join(", "))
     }
 
-    async fn open(url: &str, migrations: &Migrations) -> Result<Database<Self>, OpenError> {
+    async fn open(
+        settings: &Settings,
+        migrations: &Migrations,
+    ) -> Result<Database<Self>, OpenError> {
+        let url = settings.url.expose_secret();
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|fault| OpenError::Url(format!("not a SQLite URL: {fault}")))?
             .journal_mode(SqliteJournalMode::Wal)
@@ -64,12 +70,12 @@ impl Engine for Sqlite {
         directory.unlock().map_err(file)?;
 
         let readers: Pool<Self> = PoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(settings.connections.min(MOST_READERS))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await?;
-        Ok(Database { readers, writer: options })
+        Ok(Database { readers, writer: options, timeout: settings.timeout })
     }
 }
 
@@ -113,12 +119,16 @@ mod tests {
 
     const NONE: Migrations = Migrations { sqlite: &[], postgres: &[] };
 
+    fn settings(url: &str) -> Settings {
+        Settings::new("test", url).unwrap()
+    }
+
     #[tokio::test]
     async fn every_writer_is_durable_and_every_file_is_private() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/there.db");
         let url = format!("sqlite://{}", path.display());
-        let database = Database::<Sqlite>::open(&url, &NONE).await.unwrap();
+        let database = Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
 
         let mut writer = database.connect_writer().await.unwrap();
         let rows = Statement::<Sqlite>::new(
@@ -144,7 +154,7 @@ mod tests {
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let url = format!("sqlite://{}", path.display());
-        Database::<Sqlite>::open(&url, &NONE).await.unwrap();
+        Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -152,16 +162,16 @@ mod tests {
     async fn a_reader_can_not_write() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("there.db").display());
-        let database = Database::<Sqlite>::open(&url, &NONE).await.unwrap();
+        let database = Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
         let refusal = database.read(Statement::new("create table t (a)")).await.unwrap_err();
         assert!(refusal.to_string().contains("readonly"), "{refusal}");
     }
 
     #[tokio::test]
     async fn a_database_in_memory_is_refused() {
-        for url in ["sqlite::memory:", "sqlite://", "sqlite://x.db?mode=memory"] {
+        for url in ["sqlite://:memory:", "sqlite://x.db?mode=memory"] {
             assert!(matches!(
-                Database::<Sqlite>::open(url, &NONE).await.unwrap_err(),
+                Database::<Sqlite>::open(&settings(url), &NONE).await.unwrap_err(),
                 OpenError::Url(_)
             ));
         }

@@ -38,11 +38,10 @@ impl Listeners {
         if let Some(metrics) = metrics.as_ref().and_then(|it| it.local_addr().ok()) {
             tracing::info!(addr = %metrics, "{program} shows its metrics");
         }
-        let tls = settings.tls.is_some();
-        if !tls && !addr.ip().is_loopback() {
+        if settings.tls.is_none() && !addr.ip().is_loopback() {
             tracing::warn!(%addr, "calls and tokens are not encrypted, as ALLOW_PLAINTEXT allows");
         }
-        tracing::info!(tls, %addr, "{program} is listening");
+        tracing::info!(%addr, "{program} is listening");
         Ok(Self { calls, metrics })
     }
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures_util::{FutureExt, future::join_all};
 use shared::database::{
-    Database, Door, Migrations, Slot, Statement, Write, WriteError, Writer, get,
+    Database, Door, Migrations, Settings, Slot, Statement, Write, WriteError, Writer, get,
 };
 use sqlx::{Sqlite, SqliteConnection};
 use tempfile::TempDir;
@@ -78,7 +78,9 @@ impl Scene {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("door.db").display());
-        let database = Database::<Sqlite>::open(&url, &MIGRATIONS).await.unwrap();
+        let database = Database::<Sqlite>::open(&Settings::new("test", &url).unwrap(), &MIGRATIONS)
+            .await
+            .unwrap();
         let (gate, closed) = watch::channel(false);
         let (tell, begun) = mpsc::unbounded_channel();
         let door = Door::open(database.clone(), Taker { gate: closed, begun: tell });

@@ -13,25 +13,25 @@ pub(super) fn limit(page: &Page) -> i64 {
 
 /// Reads rows until the page is full. `parse` makes what they hold, of which `bytes` is the size
 /// and `cursor` the place.
-pub(super) async fn read_page<DB: Engine, T: Send>(
+pub(super) async fn read_page<DB: Engine, T: Send + 'static>(
     database: &Database<DB>,
     statement: Statement<DB>,
     page: &Page,
-    parse: impl Fn(&DB::Row) -> Result<T, sqlx::Error> + Sync,
-    bytes: impl Fn(&T) -> usize + Sync,
-    cursor: impl Fn(&T) -> Cursor + Sync,
+    parse: impl Fn(&DB::Row) -> Result<T, sqlx::Error> + Send + 'static,
+    bytes: impl Fn(&T) -> usize + Send + 'static,
+    cursor: impl Fn(&T) -> Cursor + Send + 'static,
 ) -> Result<Rows<T>, sqlx::Error> {
-    let (mut rows, mut fault) = (Rows::of(page.size), None);
-    let mut take = |row: DB::Row| match parse(&row) {
+    let start = (Rows::of(page.size), None);
+    let take = move |(rows, fault): &mut (Rows<T>, Option<sqlx::Error>), row| match parse(&row) {
         Ok(row) => {
             let size = bytes(&row);
             rows.take(row, size, &cursor)
         }
         Err(error) => {
-            fault = Some(error);
+            *fault = Some(error);
             ControlFlow::Break(())
         }
     };
-    database.read_each(statement, &mut take).await?;
+    let (rows, fault) = database.read_each(statement, start, take).await?;
     fault.map_or(Ok(rows), Err)
 }

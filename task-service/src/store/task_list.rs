@@ -23,7 +23,8 @@ pub(super) async fn list<DB: Engine>(
     page: &Page,
 ) -> Result<Rows<Task>, sqlx::Error> {
     let statement = statement(format!("select {FIELDS}"), owner, filter, page);
-    let cursor = |task: &Task| cursor(task, filter.order);
+    let order = filter.order;
+    let cursor = move |task: &Task| cursor(task, order);
     read_page(database, statement, page, task::<DB>, Task::text_bytes, cursor).await
 }
 
@@ -107,7 +108,7 @@ fn column(order: TaskOrder) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use shared::database::get;
+    use shared::database::{Settings, get};
     use sqlx::Sqlite;
 
     use super::*;
@@ -128,7 +129,9 @@ mod tests {
     async fn every_order_has_its_index_and_a_project_is_found_by_its_own() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("task.db").display());
-        let database = Database::<Sqlite>::open(&url, &MIGRATIONS).await.unwrap();
+        let database = Database::<Sqlite>::open(&Settings::new("test", &url).unwrap(), &MIGRATIONS)
+            .await
+            .unwrap();
         for (order, index) in [
             (TaskOrder::CreateTime, "PRIMARY KEY"),
             (TaskOrder::UpdateTime, "tasks_by_update_time"),

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{
     clock::{Clock, Time},
-    database::Engine,
+    database::{Engine, Settings},
     testing::Forge,
     trust::Caller,
 };
@@ -55,7 +55,7 @@ pub(crate) const QUOTAS: Quotas = Quotas { projects: 10, tasks: 300 };
 /// A store with an empty database, and two people who use it.
 pub(crate) struct Scene<DB: Engine> {
     pub(crate) store: Arc<SqlStore<DB>>,
-    pub(crate) url: String,
+    pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) ann: Caller,
     pub(crate) bob: Caller,
@@ -78,16 +78,17 @@ impl Scene<sqlx::Postgres> {
 
 impl<DB: Engine> Scene<DB> {
     async fn open(url: String, directory: Option<TempDir>) -> Self {
+        let settings = Settings::new("test", &url).unwrap();
         let clock = Clock::manual(at(1_700_000_000));
-        let store = Arc::new(SqlStore::open(&url, QUOTAS, clock.clone()).await.unwrap());
+        let store = Arc::new(SqlStore::open(&settings, QUOTAS, clock.clone()).await.unwrap());
         let forge = Forge::new();
         let (ann, bob) = (forge.caller(Uuid::new_v4()), forge.caller(Uuid::new_v4()));
-        Self { store, url, clock, ann, bob, _directory: directory }
+        Self { store, settings, clock, ann, bob, _directory: directory }
     }
 
     /// Another process on the same database.
     pub(crate) async fn second_store(&self) -> SqlStore<DB> {
-        SqlStore::open(&self.url, QUOTAS, self.clock.clone()).await.unwrap()
+        SqlStore::open(&self.settings, QUOTAS, self.clock.clone()).await.unwrap()
     }
 
     pub(crate) async fn project(&self, caller: &Caller, title: &str) -> Project {

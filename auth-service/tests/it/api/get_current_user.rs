@@ -41,8 +41,8 @@ async fn the_token_of_an_account_that_is_gone_is_revoked() {
     let server = AuthServer::start().await;
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     // No call deletes an account yet.
-    let url = server.config().database_url;
-    let database = Database::<Sqlite>::open(&url, &MIGRATIONS).await.unwrap();
+    let settings = server.config().database;
+    let database = Database::<Sqlite>::open(&settings, &MIGRATIONS).await.unwrap();
     let mut connection = database.connect_writer().await.unwrap();
     let delete = Statement::<Sqlite>::new("delete from users where id = $1");
     let id = Uuid::parse_str(&ann.user.id).unwrap();

@@ -173,7 +173,7 @@ async fn each_login_is_a_session_of_its_own() {
 
 /// How the server has stored a password.
 async fn stored(config: &Config, clock: &Clock, name: &str) -> String {
-    let store = SqlStore::<Sqlite>::open(&config.database_url, clock.clone()).await.unwrap();
+    let store = SqlStore::<Sqlite>::open(&config.database, clock.clone()).await.unwrap();
     store.find_by_name(name.to_owned()).await.unwrap().unwrap().password_hash.0
 }
 

@@ -121,5 +121,5 @@ async fn a_request_over_the_limit_is_refused() {
     create_task(&mut scene.ann, fits).await;
     let huge = Task { description: "x".repeat(200_000), ..titled("t") };
     let refused = refused(scene.ann.tasks.create_task(create(huge)).await);
-    assert_eq!(refused.kind(), (Code::InvalidArgument, "REQUEST_UNREADABLE"));
+    assert_eq!(refused.kind(), (Code::InvalidArgument, "REQUEST_TOO_LARGE"));
 }

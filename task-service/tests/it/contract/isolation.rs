@@ -133,14 +133,14 @@ async fn a_broken_twin_is_never_read<DB: Engine>(scene: Scene<DB>) {
 
 /// Runs a statement on bob's rows.
 async fn by_hand<DB: Engine>(scene: &Scene<DB>, sql: &'static str) {
-    let database = Database::<DB>::open(&scene.url, &MIGRATIONS).await.unwrap();
+    let database = Database::<DB>::open(&scene.settings, &MIGRATIONS).await.unwrap();
     let mut connection = database.connect_writer().await.unwrap();
     let statement = Statement::<DB>::new(sql).bind(scene.bob.user_id());
     statement.all(&mut connection).await.unwrap();
 }
 
 async fn twin<DB: Engine>(scene: &Scene<DB>) {
-    let database = Database::<DB>::open(&scene.url, &MIGRATIONS).await.unwrap();
+    let database = Database::<DB>::open(&scene.settings, &MIGRATIONS).await.unwrap();
     let mut connection = database.connect_writer().await.unwrap();
     for copy in [
         "insert into owners select $1, revision, projects, tasks from owners where owner_id = $2",
