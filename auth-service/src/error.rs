@@ -48,6 +48,9 @@ pub enum Refusal {
     /// No such user, or not their password.
     #[error("no such user, or not their password")]
     InvalidCredentials,
+    /// Not the caller's own password.
+    #[error("the current password is wrong")]
+    WrongPassword,
     /// The password has changed since it was checked.
     #[error("the password was changed at the same moment")]
     PasswordChanged,
@@ -89,7 +92,9 @@ impl From<Refusal> for Status {
         let (code, reason) = match refused {
             Refusal::UsernameTaken => (Code::AlreadyExists, "USERNAME_TAKEN"),
             Refusal::EmailTaken => (Code::AlreadyExists, "EMAIL_TAKEN"),
-            Refusal::InvalidCredentials => (Code::Unauthenticated, "INVALID_CREDENTIALS"),
+            Refusal::InvalidCredentials | Refusal::WrongPassword => {
+                (Code::Unauthenticated, "INVALID_CREDENTIALS")
+            }
             Refusal::PasswordChanged => (Code::Aborted, "PASSWORD_CHANGED"),
             Refusal::AccountGone => (Code::Unauthenticated, "TOKEN_REVOKED"),
         };

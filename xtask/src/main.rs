@@ -8,6 +8,7 @@ mod demo;
 use std::{env, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use shared::env::Faults;
 
 /// The commands of this repository
 #[derive(Parser)]
@@ -37,7 +38,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
-            ExitCode::FAILURE
+            // A configuration that can not be used has a code of its own, as with the services.
+            if failure.is::<Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::{env, net::SocketAddr, path::Path, time::Duration};
 
+use auth_service::config::Config as AuthConfig;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process},
 };
-use shared::server::ended_by_operator;
+use shared::{env::Faults, server::ended_by_operator};
+use task_service::config::Config as TaskConfig;
 use tokio::process::{Child, Command};
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
@@ -20,8 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run() -> Result<(), Failure> {
     go_to_root()?;
-    let (auth, task) =
-        (auth_service::config::Config::from_env()?, task_service::config::Config::from_env()?);
+    let (auth, task) = configs()?;
     if auth.expected.issuer != task.expected.issuer {
         return Err("AUTH_ISSUER and TASK_ISSUER must be the same".into());
     }
@@ -54,6 +55,17 @@ pub(crate) async fn run() -> Result<(), Failure> {
         stop(service).await?;
     }
     done
+}
+
+/// What both services are told, or everything that is wrong with it.
+fn configs() -> Result<(AuthConfig, TaskConfig), Faults> {
+    match (AuthConfig::from_env(), TaskConfig::from_env()) {
+        (Ok(auth), Ok(task)) => Ok((auth, task)),
+        (auth, task) => {
+            let faults = [auth.err(), task.err()].into_iter().flatten().flat_map(|it| it.0);
+            Err(Faults(faults.collect()))
+        }
+    }
 }
 
 /// Starts both, says when they are healthy, and ends when one of them does.

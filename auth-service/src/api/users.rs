@@ -77,7 +77,7 @@ impl<DB: Engine> Users<DB> {
     /// Demands that the password is the account's.
     async fn authenticate(&self, account: &Account, password: Password) -> Result<(), Error> {
         let verdict = self.hasher.verify(password, account.password_hash.clone()).await?;
-        if verdict.fits { Ok(()) } else { Err(Refusal::InvalidCredentials.into()) }
+        if verdict.fits { Ok(()) } else { Err(Refusal::WrongPassword.into()) }
     }
 }
 

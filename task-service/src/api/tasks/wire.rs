@@ -21,10 +21,17 @@ use crate::{
     text::{Description, Title},
 };
 
-/// A value that is none of an enum's.
+/// A number that is no status.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("must be one of the enum's values, and not the unspecified one")]
-struct EnumFault;
+#[error("must be TASK_STATUS_TODO, TASK_STATUS_IN_PROGRESS or TASK_STATUS_COMPLETED")]
+struct StatusFault;
+
+/// A number that is no priority.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error(
+    "must be TASK_PRIORITY_LOW, TASK_PRIORITY_MEDIUM, TASK_PRIORITY_HIGH or TASK_PRIORITY_URGENT"
+)]
+struct PriorityFault;
 
 /// An order that tasks do not have.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -177,22 +184,22 @@ fn optional_time(time: Option<Timestamp>) -> Result<Option<Time>, TimeOutOfRange
     time.map(Time::try_from).transpose()
 }
 
-fn status(number: i32) -> Result<Status, EnumFault> {
+fn status(number: i32) -> Result<Status, StatusFault> {
     match TaskStatus::try_from(number) {
         Ok(TaskStatus::Todo) => Ok(Status::Todo),
         Ok(TaskStatus::InProgress) => Ok(Status::InProgress),
         Ok(TaskStatus::Completed) => Ok(Status::Completed),
-        Ok(TaskStatus::Unspecified) | Err(_) => Err(EnumFault),
+        Ok(TaskStatus::Unspecified) | Err(_) => Err(StatusFault),
     }
 }
 
-fn priority(number: i32) -> Result<Priority, EnumFault> {
+fn priority(number: i32) -> Result<Priority, PriorityFault> {
     match TaskPriority::try_from(number) {
         Ok(TaskPriority::Low) => Ok(Priority::Low),
         Ok(TaskPriority::Medium) => Ok(Priority::Medium),
         Ok(TaskPriority::High) => Ok(Priority::High),
         Ok(TaskPriority::Urgent) => Ok(Priority::Urgent),
-        Ok(TaskPriority::Unspecified) | Err(_) => Err(EnumFault),
+        Ok(TaskPriority::Unspecified) | Err(_) => Err(PriorityFault),
     }
 }
 
