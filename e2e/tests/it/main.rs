@@ -13,4 +13,6 @@ mod metrics;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod reflection;
