@@ -1,24 +1,31 @@
 //! The two services, each on a port of its own and with a database of its own.
 
-use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, net::SocketAddr};
 
 use shared::{
     clock::{Clock, Time},
     env::Env,
 };
-use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{Identity, Person};
+use crate::{Engine, Identity, PATIENCE, Person, Place};
 
 /// When every test begins.
 const START: i64 = 1_800_000_000;
-/// How long a server may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What the signing keys are sealed with where no file can hold it.
+const SECRET: &str = "a secret key that is for tests and nothing else";
+
+type Settings = BTreeMap<&'static str, String>;
+
+/// A clock that shows when every test begins.
+#[must_use]
+pub fn clock() -> Clock {
+    Clock::manual(Time::from_seconds(START))
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -33,17 +40,19 @@ struct Server {
 pub struct AuthServer {
     /// The time that it sees.
     pub clock: Clock,
-    settings: BTreeMap<&'static str, String>,
-    directory: Arc<TempDir>,
+    /// Where its database is.
+    pub place: Place,
+    settings: Settings,
     server: Server,
 }
 
 /// task-service, running.
 #[derive(Debug)]
 pub struct TaskServer {
-    settings: BTreeMap<&'static str, String>,
+    /// Where its database is.
+    pub place: Place,
+    settings: Settings,
     clock: Clock,
-    directory: Arc<TempDir>,
     server: Server,
 }
 
@@ -98,48 +107,60 @@ impl Server {
 }
 
 impl AuthServer {
-    /// A server with an empty database.
+    /// A server with an empty database, on SQLite.
     pub async fn start() -> Self {
         Self::start_with([]).await
     }
 
-    /// A server with an empty database and these settings.
+    /// The same with these settings.
     pub async fn start_with<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-        let url = format!("sqlite://{}", directory.path().join("auth.db").display());
-        let mut own =
-            BTreeMap::from([("AUTH_DATABASE_URL", url), ("AUTH_HASH_THREADS", "1".to_owned())]);
+        Self::start_at(Engine::Sqlite.place("auth").await, clock(), settings).await
+    }
+
+    /// A server with an empty database on this engine.
+    pub async fn start_on(engine: Engine) -> Self {
+        Self::start_at(engine.place("auth").await, clock(), []).await
+    }
+
+    /// A server with the database in this place.
+    pub async fn start_at<const N: usize>(
+        place: Place,
+        clock: Clock,
+        settings: [(&'static str, &str); N],
+    ) -> Self {
+        let mut own = Settings::from([
+            ("AUTH_DATABASE_URL", place.url.clone()),
+            ("AUTH_HASH_THREADS", "1".to_owned()),
+        ]);
+        if place.engine == Engine::Postgres {
+            own.insert("AUTH_SECRET_KEY", SECRET.to_owned());
+        }
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        let clock = Clock::manual(Time::from_seconds(START));
-        Self::run(own, clock, directory).await
+        Self::run(own, clock, place).await
     }
 
     /// Ends the server, and starts another on the same database with these settings changed.
     pub async fn restart_with<const N: usize>(self, settings: [(&'static str, &str); N]) -> Self {
-        let Self { clock, settings: mut own, directory, server } = self;
+        let Self { clock, place, settings: mut own, server } = self;
         server.stop().await;
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        Self::run(own, clock, directory).await
+        Self::run(own, clock, place).await
     }
 
-    async fn run(
-        settings: BTreeMap<&'static str, String>,
-        clock: Clock,
-        directory: Arc<TempDir>,
-    ) -> Self {
+    async fn run(settings: Settings, clock: Clock, place: Place) -> Self {
         let config = auth_config(&settings);
         let time = clock.clone();
         let server = Server::start(|listener, stopped| {
             auth_service::serve(listener, config, time, async { drop(stopped.await) })
         });
         let server = server.await.healthy().await;
-        Self { clock, settings, directory, server }
+        Self { clock, place, settings, server }
     }
 
-    /// Ends the server; its database stays as long as the returned directory.
-    pub async fn stop(self) -> Arc<TempDir> {
+    /// Ends the server. Its database stays in the place that is returned.
+    pub async fn stop(self) -> Place {
         self.server.stop().await;
-        self.directory
+        self.place
     }
 
     /// The configuration that it runs with, for its subcommands.
@@ -178,13 +199,14 @@ impl AuthServer {
     }
 }
 
-fn auth_config(settings: &BTreeMap<&'static str, String>) -> auth_service::config::Config {
+fn auth_config(settings: &Settings) -> auth_service::config::Config {
     let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
     auth_service::config::Config::read(&mut Env::of("AUTH_", settings)).expect("good settings")
 }
 
 impl TaskServer {
-    /// A server with an empty database that trusts this auth-service and shares its clock.
+    /// A server that trusts this auth-service and shares its clock, with an empty database on the
+    /// same engine.
     pub async fn start(auth: &AuthServer) -> Self {
         Self::start_with(auth, []).await
     }
@@ -194,25 +216,31 @@ impl TaskServer {
         auth: &AuthServer,
         settings: [(&'static str, &str); N],
     ) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-        let url = format!("sqlite://{}", directory.path().join("task.db").display());
-        let mut own = BTreeMap::from([("TASK_DATABASE_URL", url), ("TASK_AUTH_URL", auth.url())]);
+        Self::start_at(auth, auth.place.engine.place("task").await, settings).await
+    }
+
+    /// The same with the database in this place.
+    pub async fn start_at<const N: usize>(
+        auth: &AuthServer,
+        place: Place,
+        settings: [(&'static str, &str); N],
+    ) -> Self {
+        let mut own = Settings::from([
+            ("TASK_DATABASE_URL", place.url.clone()),
+            ("TASK_AUTH_URL", auth.url()),
+        ]);
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        Self::run(own, auth.clock.clone(), directory).await
+        Self::run(own, auth.clock.clone(), place).await
     }
 
     /// Ends the server, and starts another on the same database.
     pub async fn restart(self) -> Self {
-        let Self { settings, clock, directory, server } = self;
+        let Self { place, settings, clock, server } = self;
         server.stop().await;
-        Self::run(settings, clock, directory).await
+        Self::run(settings, clock, place).await
     }
 
-    async fn run(
-        settings: BTreeMap<&'static str, String>,
-        clock: Clock,
-        directory: Arc<TempDir>,
-    ) -> Self {
+    async fn run(settings: Settings, clock: Clock, place: Place) -> Self {
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
         let config = task_service::config::Config::read(&mut Env::of("TASK_", pairs));
         let config = config.expect("good settings");
@@ -221,7 +249,7 @@ impl TaskServer {
             task_service::serve(listener, config, time, async { drop(stopped.await) })
         });
         let server = server.await.healthy().await;
-        Self { settings, clock, directory, server }
+        Self { place, settings, clock, server }
     }
 
     /// A new channel to it.
