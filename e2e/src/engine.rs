@@ -47,6 +47,21 @@ macro_rules! on_every_engine {
     };
 }
 
+/// Runs each test where PostgreSQL's programs are found: those of what no other engine does.
+#[macro_export]
+macro_rules! on_postgres {
+    ($($test:ident),+ $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if $crate::postgres::is_here() {
+                    super::$test().await;
+                }
+            })+
+        }
+    };
+}
+
 /// An engine to run a test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {

@@ -1,18 +1,17 @@
 //! The two services, each on a port of its own and with a database of its own.
 
-use std::{collections::BTreeMap, fmt::Display, net::SocketAddr};
+mod running;
+
+use std::collections::BTreeMap;
 
 use shared::{
     clock::{Clock, Time},
     env::Env,
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic::transport::Channel;
 
-use crate::{Engine, Identity, PATIENCE, Person, Place};
+use crate::{Engine, Identity, Person, Place};
+use running::Server;
 
 /// When every test begins.
 const START: i64 = 1_800_000_000;
@@ -25,14 +24,6 @@ type Settings = BTreeMap<&'static str, String>;
 #[must_use]
 pub fn clock() -> Clock {
     Clock::manual(Time::from_seconds(START))
-}
-
-/// A running server.
-#[derive(Debug)]
-struct Server {
-    addr: SocketAddr,
-    stop: oneshot::Sender<()>,
-    ended: JoinHandle<()>,
 }
 
 /// auth-service, running.
@@ -54,56 +45,6 @@ pub struct TaskServer {
     settings: Settings,
     clock: Clock,
     server: Server,
-}
-
-impl Server {
-    /// Runs what `serve` makes of a listener and a shutdown.
-    async fn start<F, E>(serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F) -> Self
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-        E: Display,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let addr = listener.local_addr().expect("an address");
-        let (stop, stopped) = oneshot::channel();
-        let serving = serve(listener, stopped);
-        let ended = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                panic!("the server ended: {error}");
-            }
-        });
-        Self { addr, stop, ended }
-    }
-
-    async fn stop(self) {
-        drop(self.stop);
-        self.ended.await.expect("the server ends");
-    }
-
-    fn endpoint(&self) -> Endpoint {
-        Endpoint::from_shared(format!("http://{}", self.addr)).expect("a URL")
-    }
-
-    /// A channel that connects when it is used.
-    fn channel(&self) -> Channel {
-        self.endpoint().connect_lazy()
-    }
-
-    /// Waits until the server says that it is healthy.
-    async fn healthy(self) -> Self {
-        let watch = async {
-            let mut client = HealthClient::new(self.channel());
-            let request = HealthCheckRequest { service: String::new() };
-            let mut states = client.watch(request).await.expect("health").into_inner();
-            while let Some(state) = states.message().await.expect("a state") {
-                if state.status() == ServingStatus::Serving {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, watch).await.expect("the server is healthy in time");
-        self
-    }
 }
 
 impl AuthServer {
@@ -150,8 +91,8 @@ impl AuthServer {
     async fn run(settings: Settings, clock: Clock, place: Place) -> Self {
         let config = auth_config(&settings);
         let time = clock.clone();
-        let server = Server::start(|listener, stopped| {
-            auth_service::serve(listener, config, time, async { drop(stopped.await) })
+        let server = Server::start(|listeners, stopped| {
+            auth_service::serve(listeners, config, time, async { drop(stopped.await) })
         });
         let server = server.await.healthy().await;
         Self { clock, place, settings, server }
@@ -233,6 +174,11 @@ impl TaskServer {
         Self::run(own, auth.clock.clone(), place).await
     }
 
+    /// A number that it shows to Prometheus.
+    pub async fn metric(&self, name: &str) -> f64 {
+        self.server.metric(name).await
+    }
+
     /// Ends the server, and starts another on the same database.
     pub async fn restart(self) -> Self {
         let Self { place, settings, clock, server } = self;
@@ -245,8 +191,8 @@ impl TaskServer {
         let config = task_service::config::Config::read(&mut Env::of("TASK_", pairs));
         let config = config.expect("good settings");
         let time = clock.clone();
-        let server = Server::start(|listener, stopped| {
-            task_service::serve(listener, config, time, async { drop(stopped.await) })
+        let server = Server::start(|listeners, stopped| {
+            task_service::serve(listeners, config, time, async { drop(stopped.await) })
         });
         let server = server.await.healthy().await;
         Self { place, settings, clock, server }
