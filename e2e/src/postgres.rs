@@ -1,5 +1,6 @@
 //! PostgreSQL servers of the tests' own, where its programs are found.
 
+mod line;
 mod programs;
 
 use std::{
@@ -15,6 +16,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+pub use line::Line;
 pub use programs::is_here;
 
 use crate::{Place, until};
@@ -104,8 +106,7 @@ impl Server {
     }
 
     fn url(&self, database: &str) -> String {
-        let host = self.directory.path().display().to_string().replace('/', "%2F");
-        format!("postgres://test@{host}/{database}")
+        format!("postgres://test@{}/{database}", host(&self.directory))
     }
 
     /// Ends it as an operator does who does not wait for its clients.
@@ -180,6 +181,11 @@ impl Drop for Server {
         send(Signal::KILL, &self.processes());
         let _ = self.postmaster.wait();
     }
+}
+
+/// The directory of a socket, as a URL names it.
+fn host(directory: &TempDir) -> String {
+    directory.path().display().to_string().replace('/', "%2F")
 }
 
 /// Sends a signal to these processes.

@@ -22,7 +22,7 @@ pub use statement::Statement;
 use std::{io, ops::ControlFlow, time::Duration};
 
 use futures_util::future::BoxFuture;
-use sqlx::{ConnectOptions, Connection, Pool};
+use sqlx::{ConnectOptions, Connection, Pool, migrate::MigrateError, pool::PoolConnection};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::metrics::Metrics;
@@ -99,19 +99,20 @@ impl<DB: Engine> Database<DB> {
         let (readers, limit) = (self.readers.clone(), self.timeout);
         let (reply, answer) = oneshot::channel();
         tokio::spawn(async move {
-            let done = match readers.acquire().await {
-                Ok(_) if reply.is_closed() => return,
-                Ok(mut connection) => {
-                    let done = within(limit, work(&mut connection)).await;
-                    if done.as_ref().is_err_and(is_lost) {
-                        connection.close_on_drop();
-                    }
-                    done
-                }
-                Err(error) => Err(error),
+            let mut connection = match readers.acquire().await {
+                Ok(connection) => connection,
+                Err(error) => return drop(reply.send(Err(error))),
             };
             // Whoever has gone away does not need the answer.
-            drop(reply.send(done));
+            if !reply.is_closed() {
+                let done = within(limit, work(&mut connection)).await;
+                if done.as_ref().is_err_and(is_lost) {
+                    connection.close_on_drop();
+                    return drop(reply.send(done));
+                }
+                drop(reply.send(done));
+            }
+            give_back(connection).await;
         });
         answer.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
@@ -135,6 +136,14 @@ impl<DB: Engine> Database<DB> {
         let help = "How many there may be";
         metrics.gauge("db_pool_connections_max", help, move || most);
     }
+}
+
+/// Gives a connection back, or closes it. The pool asks it first whether it is well; one that never
+/// says would keep its place in the pool for ever, and a few of them all places.
+async fn give_back<DB: Engine>(mut connection: PoolConnection<DB>) {
+    let back = connection.return_to_pool();
+    // Given up, it is closed.
+    drop(timeout(ACQUIRE_TIMEOUT, back).await);
 }
 
 /// Waits for the database, but not for ever: it may be frozen, or its machine gone without a word.
@@ -164,9 +173,22 @@ pub enum OpenError {
     /// The database does not answer, or is none.
     #[error("the database does not open: {0}")]
     Connect(#[from] sqlx::Error),
+    /// A newer version of this software has been here.
+    #[error("the database was migrated by a newer version of this program (migration {0})")]
+    Newer(i64),
     /// The schema is not one that this version can use.
     #[error("the database can not be migrated: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(MigrateError),
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        if let MigrateError::VersionMissing(version) = error {
+            Self::Newer(version)
+        } else {
+            Self::Migrate(error)
+        }
+    }
 }
 
 /// Whether the database was away rather than at fault: the same call may succeed later.
@@ -195,12 +217,15 @@ fn is_lost(error: &sqlx::Error) -> bool {
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::WorkerCrashed => true,
-        // PostgreSQL: the server has ended it, for all or for this one.
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-        }
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_end(&code)),
         _ => false,
     }
+}
+
+/// Whether PostgreSQL has ended the connection, for all or for this one (also for saying nothing
+/// too long in a transaction), or has become a standby, on which there is nothing to write.
+fn is_end(code: &str) -> bool {
+    code.starts_with("57P") || code.starts_with("08") || ["25P03", "25006"].contains(&code)
 }
 
 /// Whether the wait for the database was given up.
@@ -212,9 +237,9 @@ fn is_late(error: &sqlx::Error) -> bool {
 /// code (the low byte) or PostgreSQL's SQLSTATE.
 fn is_transient(code: &str) -> bool {
     const SQLITE: [u32; 5] = [5, 6, 10, 13, 14]; // busy, locked, I/O error, disk full, can't open
-    const POSTGRES: [&str; 4] = ["08", "40", "53", "57"]; // connection, rollback, resources, operator
+    const POSTGRES: [&str; 3] = ["40", "53", "57"]; // rollback, resources, operator
     match code.parse::<u32>() {
         Ok(number) if code.len() < 5 => SQLITE.contains(&(number & 0xff)),
-        _ => POSTGRES.iter().any(|class| code.starts_with(class)),
+        _ => is_end(code) || POSTGRES.iter().any(|class| code.starts_with(class)),
     }
 }

@@ -6,3 +6,5 @@ mod contract;
 mod api;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod unusable;

@@ -24,7 +24,7 @@ use crate::api::{account, credentials, logs_in, me, register, tokens};
 
 /// How long the program may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
-const SECRET: &str = "correct-horse-battery-staple-0001";
+pub(crate) const SECRET: &str = "correct-horse-battery-staple-0001";
 const OTHER_SECRET: &str = "another-horse-battery-staple-0002";
 
 /// The program in a directory of its own, with no environment but this.
@@ -36,16 +36,16 @@ fn program(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> C
     command
 }
 
-async fn run(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+pub(crate) async fn run(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let output = program(directory, arguments, settings).output();
     timeout(PATIENCE, output).await.expect("the program ends").unwrap()
 }
 
-fn stdout(output: &Output) -> Vec<String> {
+pub(crate) fn stdout(output: &Output) -> Vec<String> {
     String::from_utf8(output.stdout.clone()).unwrap().lines().map(str::to_owned).collect()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, pin::Pin, time::Duration};
 
 use e2e::{
-    AuthServer, Person, Refused, TaskServer, clock, on_postgres, postgres::Server, refused, until,
+    AuthServer, Person, Refused, TaskServer, clock, on_postgres,
+    postgres::{Line, Server},
+    refused, until,
 };
 use shared::pb::{
     auth::{GetCurrentUserRequest, UpdateCurrentUserRequest, User},
@@ -18,6 +20,8 @@ on_postgres!(
     nothing_that_a_restart_has_made_stale_is_seen_by_a_caller,
     no_acknowledged_write_is_lost_when_the_database_is_killed,
     connections_that_are_ended_one_by_one_are_made_anew,
+    connections_that_never_answer_again_are_replaced,
+    a_standby_is_no_place_to_write_until_it_is_made_one,
 );
 
 /// How long a call may take at the most: to get a connection, and then the setting below twice.
@@ -226,4 +230,60 @@ async fn connections_that_are_ended_one_by_one_are_made_anew() {
     assert!(failed <= 20 * 16 && kept.len() > 1_000, "{} kept, {failed} failed", kept.len());
     assert_kept(&scene, &kept).await;
     assert!(scene.calls().await.iter().all(Result::is_ok));
+}
+
+/// How many lists task-service has answered.
+const LISTED: &str = r#"grpc_server_handled_total{grpc_type="unary",grpc_service="taskmanager.task.v1.TaskService",grpc_method="ListTasks",grpc_code="OK"}"#;
+
+async fn connections_that_never_answer_again_are_replaced() {
+    let database = Server::start().await;
+    let line = Line::to(&database);
+    let place = line.reach(&database, &database.place().await);
+    let auth = AuthServer::start().await;
+    let settings = [("TASK_DATABASE_TIMEOUT", "1s"), ("TASK_DATABASE_CONNECTIONS", "2")];
+    let task = TaskServer::start_at(&auth, place, settings).await;
+    let ann = task.register(&auth, "ann").await;
+    let list = async |mut ann: Person| ann.tasks.list_tasks(ListTasksRequest::default()).await;
+    for _ in 0..3 {
+        let (go, going) = watch::channel(true);
+        let mut readers = JoinSet::new();
+        for _ in 0..8 {
+            let (ann, going) = (ann.clone(), going.clone());
+            readers.spawn(async move {
+                while *going.borrow() {
+                    drop(list(ann.clone()).await);
+                }
+            });
+        }
+        let before = task.metric(LISTED).await;
+        until("reads are done", async || task.metric(LISTED).await > before + 50.0).await;
+        line.fall_silent();
+        go.send_replace(false);
+        readers.join_all().await;
+        until("reads are answered", async || list(ann.clone()).await.is_ok()).await;
+        let mut writer = ann.clone();
+        until("writes are done", async || writer.tasks.create_task(titled("t")).await.is_ok())
+            .await;
+    }
+}
+
+/// A standby, as after a failover that has not ended: it reads, and refuses every write.
+async fn a_standby_is_no_place_to_write_until_it_is_made_one() {
+    let scene = Scene::new().await;
+    assert!(scene.calls().await.iter().all(Result::is_ok));
+    let mut operator = scene.database.connect().await;
+    for sql in [
+        "alter role test set default_transaction_read_only = on",
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%service'",
+    ] {
+        operator.execute(sql).await.unwrap();
+    }
+    let refuses = async || matches!(scene.calls().await, [Ok(()), Err(_), Ok(()), Err(_)]);
+    until("writes are refused, and reads go on", refuses).await;
+    for answer in scene.calls().await.into_iter().filter(Result::is_err) {
+        assert_away(&answer);
+    }
+    // Connections stay what they were when they were made.
+    operator.execute("alter role test reset default_transaction_read_only").await.unwrap();
+    until("writes go on", async || scene.calls().await.iter().all(Result::is_ok)).await;
 }

@@ -6,10 +6,9 @@ use std::ops::ControlFlow;
 use futures_util::{TryStreamExt, future::BoxFuture};
 use sqlx::{
     Arguments, AssertSqlSafe, ColumnIndex, Connection, Decode, Encode, Executor, IntoArguments,
-    Pool, Row, SqlSafeStr, Type,
+    Row, SqlSafeStr, Type,
     error::BoxDynError,
     migrate::{Migrate, Migration, MigrationType, Migrator},
-    pool::PoolOptions,
 };
 use uuid::Uuid;
 
@@ -153,19 +152,15 @@ pub struct Migrations {
     pub postgres: &'static [(&'static str, &'static str)],
 }
 
-/// Applies the steps that the database has not seen, numbered from 1.
-pub(super) async fn migrate<DB>(
+/// Applies the steps that the database has not seen, numbered from 1, and closes the connection.
+pub(super) async fn migrate<C: Connection + Migrate>(
+    mut connection: C,
     steps: &'static [(&'static str, &'static str)],
-    options: <DB::Connection as Connection>::Options,
-) -> Result<(), OpenError>
-where
-    DB: sqlx::Database<Connection: Migrate>,
-{
+) -> Result<(), OpenError> {
     let steps = (1..).zip(steps).map(|(version, &(name, sql))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    let pool: Pool<DB> = PoolOptions::new().max_connections(1).connect_with(options).await?;
-    Migrator::with_migrations(steps.collect()).run(&pool).await?;
-    pool.close().await;
-    Ok(())
+    // What `run` does, without its bound on lifetimes that no connection meets.
+    Migrator::with_migrations(steps.collect()).run_direct(None, &mut connection, false).await?;
+    Ok(connection.close().await?)
 }

@@ -3,11 +3,11 @@
 use std::{str::FromStr, time::Duration};
 
 use secrecy::ExposeSecret;
-use sqlx::{Pool, Postgres, pool::PoolOptions, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Pool, Postgres, pool::PoolOptions, postgres::PgConnectOptions};
 
 use super::{
     ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
-    engine::migrate,
+    engine::migrate, within,
 };
 
 /// How long the server keeps a transaction whose client says nothing: the client's machine may be
@@ -39,7 +39,9 @@ impl Engine for Postgres {
         let options = PgConnectOptions::from_str(settings.url.expose_secret())
             .map_err(|fault| OpenError::Url(format!("not a PostgreSQL URL: {fault}")))?
             .application_name(settings.program);
-        migrate::<Self>(migrations.postgres, options.clone()).await?;
+        // A pool would wait for a server that is not there, and then not say so.
+        let connection = within(ACQUIRE_TIMEOUT, options.connect()).await?;
+        migrate(connection, migrations.postgres).await?;
         let options = options.options([
             ("statement_timeout", settings.timeout.as_millis()),
             ("idle_in_transaction_session_timeout", IDLE_TRANSACTION.as_millis()),

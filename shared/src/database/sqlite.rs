@@ -11,7 +11,7 @@ use std::{
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    Pool, Sqlite,
+    ConnectOptions, Pool, Sqlite,
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
@@ -66,7 +66,7 @@ impl Engine for Sqlite {
         // SQLite's migrations take no lock of their own; two processes may start at once.
         let file = |source| OpenError::File { path: path.display().to_string(), source };
         lock(&directory).await.map_err(file)?;
-        migrate::<Self>(migrations.sqlite, options.clone()).await?;
+        migrate(options.connect().await?, migrations.sqlite).await?;
         directory.unlock().map_err(file)?;
 
         let readers: Pool<Self> = PoolOptions::new()
