@@ -22,13 +22,16 @@ use super::{
 };
 use crate::status;
 
-/// An answer that is larger keeps its call's place until it has been taken, so that the memory of
-/// all answers is bounded by the number of places.
-const SMALL: usize = 16 * 1024;
+/// An answer goes out in parts of this size, each when the peer has taken the one before. One that is
+/// larger keeps its call's place until the last, so that the memory of all answers is bounded by the
+/// number of places.
+pub(super) const PART: usize = 16 * 1024;
 
 /// The body of a response, with all that lasts as long as it does.
 pub(super) struct Answer {
     body: Body,
+    /// What is left of the frame that the body gave last.
+    rest: Bytes,
     /// What ends a stream from outside.
     end: Option<End>,
     is_over: bool,
@@ -70,12 +73,20 @@ impl Answer {
         peer: &Arc<Peer>,
         under_way: TaskTrackerToken,
     ) -> Self {
-        let peer = Arc::clone(peer);
-        let is_over = body.is_end_stream();
-        Self { body, end, is_over, record, place, peer, offer: None, _under_way: under_way }
+        Self {
+            is_over: body.is_end_stream(),
+            body,
+            rest: Bytes::new(),
+            end,
+            record,
+            place,
+            peer: Arc::clone(peer),
+            offer: None,
+            _under_way: under_way,
+        }
     }
 
-    /// Ends the stream with this status.
+    /// Ends the answer with this status.
     fn end(&mut self, status: &Status) -> Result<Frame<Bytes>, Status> {
         self.is_over = true;
         self.record.end(status.code());
@@ -84,17 +95,29 @@ impl Answer {
         Ok(Frame::trailers(trailers))
     }
 
-    /// Looks at a part of the answer that is about to go out.
-    fn offer(&mut self, frame: &Frame<Bytes>) {
-        if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
-            self.record.end(status.code());
-            self.is_over = true;
+    /// Passes on what the body gives.
+    fn pass(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                if data.len() <= PART && self.end.is_none() {
+                    self.place = None;
+                }
+                self.rest = data;
+                return Ok(self.part());
+            }
+            Err(frame) => frame,
+        };
+        match frame.trailers_ref().and_then(Status::from_header_map) {
+            Some(status) => self.end(&status),
+            None => Ok(frame),
         }
-        let is_small = frame.data_ref().is_none_or(|data| data.len() <= SMALL);
-        if is_small && self.end.is_none() {
-            self.place = None;
-        }
+    }
+
+    /// Offers the next part to the peer.
+    fn part(&mut self) -> Frame<Bytes> {
         self.offer = Some(self.peer.offer());
+        let size = self.rest.len().min(PART);
+        Frame::data(self.rest.split_to(size))
     }
 }
 
@@ -111,12 +134,12 @@ impl http_body::Body for Answer {
         if self.is_over {
             return Poll::Ready(None);
         }
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.part())));
+        }
         let body = Pin::new(&mut self.body);
         match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
-            Ok(Poll::Ready(Some(Ok(frame)))) => {
-                self.offer(&frame);
-                Poll::Ready(Some(Ok(frame)))
-            }
+            Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(self.pass(frame))),
             Ok(Poll::Ready(Some(Err(status)))) => Poll::Ready(Some(self.end(&status))),
             Ok(Poll::Ready(None)) => Poll::Ready(None),
             Ok(Poll::Pending) => match self.end.as_mut().map(|end| end.0.as_mut().poll(cx)) {

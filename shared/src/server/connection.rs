@@ -18,7 +18,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Limits, Settings, call::Shell, drain::Drain, peer::Peer, preface::Preface};
+use super::{
+    Limits, Settings, answer::PART, call::Shell, drain::Drain, peer::Peer, preface::Preface,
+};
 use crate::metrics::{Counter, Metrics};
 
 /// How long the listener rests when the system gives it no more sockets.
@@ -144,6 +146,8 @@ impl Door {
             .auto_date_header(false)
             .max_concurrent_streams(self.limits.calls_per_connection)
             .max_header_list_size(self.limits.header_size)
+            // A peer that does not take what it asks for has no more than this held for each call.
+            .max_send_buf_size(PART)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .keep_alive_interval(self.limits.keepalive_interval)

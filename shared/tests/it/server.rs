@@ -12,6 +12,7 @@ mod requests;
 mod headers;
 mod resets;
 mod deadline;
+mod untaken;
 mod call_id;
 mod drain;
 
