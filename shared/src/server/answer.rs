@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 
 use super::{
     admission::Place,
@@ -19,6 +19,7 @@ use super::{
     drain::Drain,
     peer::{Offer, Peer},
     record::Record,
+    rpcs::Kind,
 };
 use crate::status;
 
@@ -89,10 +90,28 @@ impl Answer {
     /// Ends the answer with this status.
     fn end(&mut self, status: &Status) -> Result<Frame<Bytes>, Status> {
         self.is_over = true;
+        let better = self.explain(status);
+        let status = better.as_ref().unwrap_or(status);
         self.record.end(status.code());
         let mut trailers = http::HeaderMap::new();
         status.add_header(&mut trailers)?;
         Ok(Frame::trailers(trailers))
+    }
+
+    /// A status in the middle of an answer as ours are. A stream is still being asked then; anybody
+    /// else has been understood, and it is the answer that can not be written.
+    fn explain(&self, status: &Status) -> Option<Status> {
+        let Record { rpc, id, .. } = &self.record;
+        let is_ours = !status.details().is_empty();
+        match (status.code(), rpc.kind) {
+            (Code::Internal, _) if is_ours => Some(status::internal(id.as_str())),
+            (Code::Internal, Kind::Stream) => Some(status::unreadable()),
+            (Code::Internal | Code::OutOfRange, Kind::Unary | Kind::Check) if !is_ours => {
+                tracing::error!(cause = status.message(), "an answer can not be written");
+                Some(status::internal(id.as_str()))
+            }
+            _ => None,
+        }
     }
 
     /// Passes on what the body gives.

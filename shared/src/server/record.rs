@@ -10,8 +10,8 @@ use crate::metrics::code_name;
 /// A call under way. It is counted when it begins, and told when it is dropped.
 #[derive(Debug)]
 pub(super) struct Record {
-    rpc: Arc<Rpc>,
-    id: CallId,
+    pub(super) rpc: Arc<Rpc>,
+    pub(super) id: CallId,
     peer: SocketAddr,
     begun: Instant,
     code: Option<Code>,

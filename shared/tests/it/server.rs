@@ -13,6 +13,7 @@ mod headers;
 mod resets;
 mod deadline;
 mod untaken;
+mod panics;
 mod call_id;
 mod drain;
 

@@ -85,3 +85,16 @@ async fn a_request_that_does_not_end_is_not_waited_for() {
     }
     assert_eq!(server.metric("server_calls").await, 0);
 }
+
+#[tokio::test]
+async fn an_answer_that_clients_would_not_take_is_a_bug_and_never_leaves() {
+    let server = Served::with([]).await;
+    let mut client = server.client().await;
+    let large = client.order("big 4194000").await.end().await;
+    assert_eq!((large.status.code(), large.data.len() > 4_194_000), (Code::Ok, true));
+    let larger = client.order("big 4194304").await.end().await;
+    assert_eq!(larger.kind(), (Code::Internal, "INTERNAL".to_owned()));
+    assert_eq!(larger.data.len(), 0);
+    super::panics::names_the_call(&larger);
+    assert_eq!(client.call().await, Code::Ok);
+}
