@@ -82,3 +82,22 @@ async fn nobody_who_has_no_call_holds_the_end_up() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     drop(peers);
 }
+
+#[tokio::test]
+async fn a_call_that_crosses_the_farewell_is_under_way_like_any_other() {
+    let server = Served::with([("SHUTDOWN_DELAY", "0ms"), ("DRAIN_TIMEOUT", "60s")]).await;
+    let mut raw = Raw::begun(server.addr, &[]).await;
+    // When this has gone through, the server knows that the connection has begun.
+    raw.next_of(raw::SETTINGS).await.unwrap();
+    server.stop();
+    raw.next_of(GOAWAY).await.unwrap();
+    let head = frame(HEADERS, END_HEADERS, 1, &raw::head(DO));
+    let body = frame(raw::DATA, END_STREAM, 1, &framed(&order("wait")));
+    raw.write(&[head, body].concat()).await.unwrap();
+    server.service.until_running(1).await;
+    // Longer than a peer without a call is waited for.
+    assert!(timeout(Duration::from_millis(1_500), raw.next_of(HEADERS)).await.is_err());
+    server.service.gate.send_replace(true);
+    assert_eq!(raw.next_of(HEADERS).await.map(|head| head.stream), Some(1));
+    server.ended().await;
+}
