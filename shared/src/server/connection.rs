@@ -29,7 +29,7 @@ const REST: Duration = Duration::from_millis(50);
 const WINDOW: u32 = 1024 * 1024;
 
 /// Lets connections in and keeps them.
-pub(super) struct Door {
+pub(super) struct Acceptor {
     shell: Arc<Shell>,
     tls: Option<TlsAcceptor>,
     limits: Limits,
@@ -38,7 +38,7 @@ pub(super) struct Door {
     drain: Drain,
 }
 
-impl Door {
+impl Acceptor {
     pub(super) fn new(shell: Shell, settings: &Settings, metrics: &mut Metrics) -> Self {
         let limits = settings.limits.clone();
         let places = Arc::new(Semaphore::new(limits.connections));
@@ -74,10 +74,10 @@ impl Door {
                 self.refused.inc();
                 continue;
             };
-            let door = Arc::clone(self);
+            let acceptor = Arc::clone(self);
             self.drain.connections.spawn(async move {
                 let _place = place;
-                door.connect(socket, addr).await;
+                acceptor.connect(socket, addr).await;
             });
         }
     }
