@@ -140,11 +140,15 @@ impl Acceptor {
     }
 
     fn http2(&self) -> http2::Builder<TokioExecutor> {
+        let calls = self.limits.calls_per_connection;
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
             .auto_date_header(false)
-            .max_concurrent_streams(self.limits.calls_per_connection)
+            .max_concurrent_streams(calls)
+            // A client may take back all that it has begun, before we have looked at any of it. One
+            // that goes on with it is cut off.
+            .max_pending_accept_reset_streams(usize::try_from(calls).ok())
             .max_header_list_size(self.limits.header_size)
             // A peer that does not take what it asks for has no more than this held for each call.
             .max_send_buf_size(PART)
