@@ -80,21 +80,25 @@ impl Server {
         self.endpoint().connect_lazy()
     }
 
-    /// Waits until the server says that it is healthy.
     async fn healthy(self) -> Self {
-        let watch = async {
-            let mut client = HealthClient::new(self.channel());
-            let request = HealthCheckRequest { service: String::new() };
-            let mut states = client.watch(request).await.expect("health").into_inner();
-            while let Some(state) = states.message().await.expect("a state") {
-                if state.status() == ServingStatus::Serving {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, watch).await.expect("the server is healthy in time");
+        healthy(self.channel()).await;
         self
     }
+}
+
+/// Waits until the server at the other end says that it is healthy.
+pub(crate) async fn healthy(channel: Channel) {
+    let watch = async {
+        let mut client = HealthClient::new(channel);
+        let request = HealthCheckRequest { service: String::new() };
+        let mut states = client.watch(request).await.expect("health").into_inner();
+        while let Some(state) = states.message().await.expect("a state") {
+            if state.status() == ServingStatus::Serving {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, watch).await.expect("the server is healthy in time");
 }
 
 impl AuthServer {
@@ -105,12 +109,20 @@ impl AuthServer {
 
     /// A server with an empty database and these settings.
     pub async fn start_with<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
+        Self::start_by(Clock::manual(Time::from_seconds(START)), settings).await
+    }
+
+    /// A server with an empty database and the time of this machine, by which programs go.
+    pub async fn start_now() -> Self {
+        Self::start_by(Clock::system(), []).await
+    }
+
+    async fn start_by<const N: usize>(clock: Clock, settings: [(&'static str, &str); N]) -> Self {
         let directory = Arc::new(tempfile::tempdir().expect("a directory"));
         let url = format!("sqlite://{}", directory.path().join("auth.db").display());
         let mut own =
             BTreeMap::from([("AUTH_DATABASE_URL", url), ("AUTH_HASH_THREADS", "1".to_owned())]);
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        let clock = Clock::manual(Time::from_seconds(START));
         Self::run(own, clock, directory).await
     }
 

@@ -6,3 +6,7 @@ mod contract;
 mod api;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod access_log;
+#[cfg(test)]
+mod under_load;
