@@ -7,4 +7,6 @@ mod api;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod cancelled;
+#[cfg(test)]
 mod under_load;
