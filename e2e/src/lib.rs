@@ -1,9 +1,10 @@
 //! Test support: real servers on port 0, real databases, real channels, clients with an identity.
 //!
 //! [`AuthServer`] and [`TaskServer`] start the services as their programs do. A [`Person`] speaks to
-//! both as one user; [`refused`] takes a refusal apart. [`postgres`] starts a PostgreSQL server for
-//! the tests of a process. [`program`] runs the programs themselves, and [`load`] ends them while they
-//! are busy. Everything here panics when a test can not be set up: use it in tests and nowhere else.
+//! both as one user; [`refused`] takes a refusal apart. [`on_every_engine!`] runs a test on each
+//! database engine; [`postgres`] starts servers for that, and for tests that do them harm. [`program`]
+//! runs the programs themselves, and [`load`] ends them while they are busy. Everything here panics
+//! when a test can not be set up: use it in tests and nowhere else.
 #![expect(clippy::expect_used, reason = "a test that can not be set up shall fail at once")]
 #![expect(clippy::panic, reason = "the same")]
 #![expect(clippy::missing_panics_doc, reason = "everything here panics, as said above")]
@@ -11,11 +12,15 @@
 pub mod postgres;
 pub mod program;
 pub mod load;
+mod engine;
 mod person;
 mod refused;
 mod server;
+mod until;
 pub mod tls;
 
+pub use engine::{Engine, Place};
 pub use person::{As, Identity, PASSWORD, Person};
 pub use refused::{Refused, refused};
-pub use server::{AuthServer, TaskServer};
+pub use server::{AuthServer, TaskServer, clock};
+pub use until::{PATIENCE, until};

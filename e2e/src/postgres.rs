@@ -1,113 +1,218 @@
-//! A PostgreSQL server of the tests' own, where its programs are found.
+//! PostgreSQL servers of the tests' own, where its programs are found.
+
+mod programs;
 
 use std::{
     fs,
-    io::Read,
-    os::unix::{
-        fs::{MetadataExt, PermissionsExt, chown},
-        process::CommandExt,
-    },
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
-/// Starts the server, says that it is ready once it is, and ends it, and all that it has written,
-/// when the tests' process closes the pipe by ending, however that comes about.
-const SCRIPT: &str = r#"
-set -e
-trap 'rm -rf "$dir"/*' EXIT
-"$bin"/initdb --pgdata "$dir"/data --username test --auth trust --encoding UTF8 \
-    --locale-provider icu --icu-locale en-US --no-sync > "$dir"/log 2>&1
-"$bin"/pg_ctl start --wait --timeout 60 --pgdata "$dir"/data --log "$dir"/log --options \
-    "-k $dir -c listen_addresses= -c fsync=off -c max_connections=500" > /dev/null
-echo ready
+pub use programs::is_here;
+
+use crate::{Place, until};
+use programs::{Account, programs};
+
+/// Ends the server, and what is left of it, when the tests' process closes the pipe by ending,
+/// however that comes about.
+const WATCH: &str = r#"
 cat > /dev/null
-"$bin"/pg_ctl stop --wait --mode immediate --pgdata "$dir"/data > /dev/null
+if pid=$(head -n 1 "$dir"/data/postmaster.pid); then kill -9 "$pid" $(cat /proc/"$pid"/task/"$pid"/children); fi
+sleep 1
+rm -rf "$dir"
 "#;
 
-struct Server {
-    directory: PathBuf,
+/// A server, which ends with this value.
+#[derive(Debug)]
+pub struct Server {
+    directory: TempDir,
+    options: &'static [&'static str],
+    account: Option<Account>,
+    postmaster: Child,
     /// Holds the pipe whose end ends the server.
-    _script: Child,
+    _watch: Child,
 }
 
-static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+static SHARED: OnceCell<Server> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// The URL of a new, empty database; `None`, and a line that says so, where there is no PostgreSQL.
-/// In CI a missing PostgreSQL is a failure.
+/// The URL of a new, empty database on the server that the tests of this process share; `None`,
+/// and a line that says so, where there is no PostgreSQL. In CI a missing PostgreSQL is a failure.
 ///
 /// # Panics
 /// When the server does not start.
 pub async fn database() -> Option<String> {
-    let Server { directory, .. } = SERVER.get_or_init(start).as_ref()?;
-    let host = directory.display().to_string().replace('/', "%2F");
-    let mut connection = PgConnection::connect(&format!("postgres://test@{host}/postgres"))
-        .await
-        .expect("the server answers");
-    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-    let create = AssertSqlSafe(format!("create database {name}"));
-    connection.execute(create).await.expect("the database is made");
-    Some(format!("postgres://test@{host}/{name}"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "where the tests run is no setting of a service")]
-#[expect(clippy::print_stderr, reason = "whoever runs the tests shall know what was skipped")]
-fn start() -> Option<Server> {
-    let Some(bin) = programs() else {
-        assert!(std::env::var_os("CI").is_none(), "in CI the tests need PostgreSQL");
-        eprintln!("skipped: no PostgreSQL programs in PATH or /usr/lib/postgresql");
+    if !is_here() {
         return None;
-    };
-    let directory = tempfile::tempdir().expect("a directory").keep();
-    let mut command = unprivileged(&directory);
-    command.args(["sh", "-c", SCRIPT]).env("bin", bin).env("dir", &directory);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    // Out of reach of Ctrl-C, which would end the script before it can end the server.
-    command.process_group(0);
-    let mut script = command.spawn().expect("a shell");
-    let mut ready = [0; 6];
-    let answer = script.stdout.as_mut().map(|out| out.read_exact(&mut ready));
-    if !matches!(answer, Some(Ok(()))) {
-        let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
-        panic!("PostgreSQL does not start: {log}");
     }
-    Some(Server { directory, _script: script })
+    // It dies with the process: nothing has to last.
+    let start = || Server::start_with(&["-c", "fsync=off", "-c", "max_connections=500"]);
+    Some(SHARED.get_or_init(start).await.database().await)
 }
 
-/// Where the server's programs are: Debian keeps them off the PATH.
-#[expect(clippy::disallowed_methods, reason = "where the tests run is no setting of a service")]
-fn programs() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    std::env::split_paths(&path)
-        .chain(versions.map(|version| version.path().join("bin")))
-        .find(|directory| directory.join("initdb").exists() && directory.join("pg_ctl").exists())
+impl Server {
+    /// A server of a test's own, which keeps what it has acknowledged.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(options: &'static [&'static str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let account = Account::unprivileged();
+        if let Some(account) = account {
+            account.own(directory.path());
+        }
+        let output = command(directory.path(), account, "initdb")
+            .args(["--pgdata", "data", "--username", "test", "--auth", "trust", "--no-sync"])
+            .args(["--encoding", "UTF8", "--locale-provider", "icu", "--icu-locale", "en-US"])
+            .output();
+        let output = output.expect("initdb");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut watch = Command::new("sh");
+        watch.args(["-c", WATCH]).env("dir", directory.path()).stdin(Stdio::piped());
+        // Out of reach of Ctrl-C, which would end it before it can end the server.
+        let watch = watch.process_group(0).stderr(Stdio::null()).spawn().expect("a shell");
+        let postmaster = postmaster(directory.path(), account, options);
+        let mut server = Self { directory, options, account, postmaster, _watch: watch };
+        server.ready().await;
+        server
+    }
+
+    /// A place for a new database.
+    pub async fn place(&self) -> Place {
+        Place::on(self.database().await)
+    }
+
+    /// The URL of a new, empty database.
+    async fn database(&self) -> String {
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let create = AssertSqlSafe(format!("create database {name}"));
+        self.connect().await.execute(create).await.expect("the database is made");
+        self.url(&name)
+    }
+
+    /// A connection of its operator.
+    pub async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url("postgres")).await.expect("the server answers")
+    }
+
+    fn url(&self, database: &str) -> String {
+        let host = self.directory.path().display().to_string().replace('/', "%2F");
+        format!("postgres://test@{host}/{database}")
+    }
+
+    /// Ends it as an operator does who does not wait for its clients.
+    pub async fn stop(&mut self) {
+        send(Signal::INT, &[self.pid()]);
+        self.ended().await;
+    }
+
+    /// Ends every process of it at once, with no chance to put anything in order.
+    pub async fn kill(&mut self) {
+        send(Signal::KILL, &self.processes());
+        self.ended().await;
+    }
+
+    /// Starts it again.
+    pub async fn start_again(&mut self) {
+        self.postmaster = postmaster(self.directory.path(), self.account, self.options);
+        self.ready().await;
+    }
+
+    /// Stops every process of it where it is: connections stay open, and nobody answers.
+    pub fn freeze(&self) {
+        // The first one first: it makes no others then.
+        send(Signal::STOP, &[self.pid()]);
+        send(Signal::STOP, &self.processes());
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        send(Signal::CONT, &self.processes());
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.postmaster)
+    }
+
+    /// Its processes, the first one first.
+    fn processes(&self) -> Vec<Pid> {
+        let id = self.postmaster.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let children = children.unwrap_or_default();
+        let children =
+            children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+        [self.pid()].into_iter().chain(children).collect()
+    }
+
+    /// Waits until none of its processes is left: the next could not start beside them.
+    async fn ended(&mut self) {
+        let processes = self.processes();
+        until("the server ends", async || {
+            let first = self.postmaster.try_wait().expect("its state").is_some();
+            first && processes.iter().all(|process| !is_running(*process))
+        })
+        .await;
+    }
+
+    async fn ready(&mut self) {
+        let url = self.url("postgres");
+        until("PostgreSQL starts", async || {
+            if self.postmaster.try_wait().expect("its state").is_some() {
+                let log = fs::read_to_string(self.directory.path().join("log"));
+                panic!("PostgreSQL does not start: {}", log.unwrap_or_default());
+            }
+            PgConnection::connect(&url).await.is_ok()
+        })
+        .await;
+    }
 }
 
-/// A command that does not run as root, which PostgreSQL refuses to; the directory becomes its own.
-fn unprivileged(directory: &Path) -> Command {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    if !is_root {
-        return Command::new("env");
+impl Drop for Server {
+    fn drop(&mut self) {
+        send(Signal::KILL, &self.processes());
+        let _ = self.postmaster.wait();
     }
-    let users = fs::read_to_string("/etc/passwd").expect("the list of users");
-    let id = |name: &str| {
-        let line = users.lines().find_map(|line| line.strip_prefix(&format!("{name}:x:")))?;
-        let mut ids = line.split(':').map(str::parse::<u32>);
-        Some((ids.next()?.ok()?, ids.next()?.ok()?))
-    };
-    let user = if id("postgres").is_some() { "postgres" } else { "nobody" };
-    let (uid, gid) = id(user).expect("an unprivileged user");
-    chown(directory, Some(uid), Some(gid)).expect("the directory is given away");
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("and can be entered");
-    let mut command = Command::new("runuser");
-    command.args(["-u", user, "--"]);
+}
+
+/// Sends a signal to these processes.
+fn send(signal: Signal, processes: &[Pid]) {
+    for process in processes {
+        // One that has ended meanwhile needs none.
+        let _ = kill_process(*process, signal);
+    }
+}
+
+/// Whether there is such a process, and not only what nobody has taken note of yet.
+fn is_running(process: Pid) -> bool {
+    let path = format!("/proc/{}/stat", process.as_raw_nonzero());
+    fs::read_to_string(path).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// One of PostgreSQL's programs, in this directory and on this account.
+fn command(directory: &Path, account: Option<Account>, program: &str) -> Command {
+    let programs: PathBuf = programs().expect("PostgreSQL is here");
+    let mut command = Command::new(programs.join(program));
+    command.current_dir(directory).stdin(Stdio::null());
+    if let Some(account) = account {
+        command.uid(account.user).gid(account.group);
+    }
     command
+}
+
+/// The first process of the server.
+fn postmaster(directory: &Path, account: Option<Account>, options: &[&str]) -> Child {
+    let log = fs::OpenOptions::new().append(true).create(true).open(directory.join("log"));
+    let mut command = command(directory, account, "postgres");
+    command.args(["-D", "data", "-c", "listen_addresses="]).arg("-k").arg(directory).args(options);
+    // Out of reach of Ctrl-C, as above.
+    command.process_group(0).stdout(Stdio::null()).stderr(log.expect("a log"));
+    command.spawn().expect("a server")
 }

@@ -1,31 +1,31 @@
 //! The two services, each on a port of its own and with a database of its own.
 
-use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, sync::Arc, time::Duration};
+mod running;
+
+use std::collections::BTreeMap;
 
 use shared::{
     clock::{Clock, Time},
     env::Env,
 };
-use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic::transport::Channel;
 
-use crate::{Identity, Person};
+use crate::{Engine, Identity, Person, Place};
+use running::Server;
+
+pub(crate) use running::healthy;
 
 /// When every test begins.
 const START: i64 = 1_800_000_000;
-/// How long a server may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What the signing keys are sealed with where no file can hold it.
+const SECRET: &str = "a secret key that is for tests and nothing else";
 
-/// A running server.
-#[derive(Debug)]
-struct Server {
-    addr: SocketAddr,
-    stop: oneshot::Sender<()>,
-    ended: JoinHandle<()>,
+type Settings = BTreeMap<&'static str, String>;
+
+/// A clock that shows when every test begins.
+#[must_use]
+pub fn clock() -> Clock {
+    Clock::manual(Time::from_seconds(START))
 }
 
 /// auth-service, running.
@@ -33,125 +33,82 @@ struct Server {
 pub struct AuthServer {
     /// The time that it sees.
     pub clock: Clock,
-    settings: BTreeMap<&'static str, String>,
-    directory: Arc<TempDir>,
+    /// Where its database is.
+    pub place: Place,
+    settings: Settings,
     server: Server,
 }
 
 /// task-service, running.
 #[derive(Debug)]
 pub struct TaskServer {
-    settings: BTreeMap<&'static str, String>,
+    /// Where its database is.
+    pub place: Place,
+    settings: Settings,
     clock: Clock,
-    directory: Arc<TempDir>,
     server: Server,
 }
 
-impl Server {
-    /// Runs what `serve` makes of a listener and a shutdown.
-    async fn start<F, E>(serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F) -> Self
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-        E: Display,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let addr = listener.local_addr().expect("an address");
-        let (stop, stopped) = oneshot::channel();
-        let serving = serve(listener, stopped);
-        let ended = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                panic!("the server ended: {error}");
-            }
-        });
-        Self { addr, stop, ended }
-    }
-
-    async fn stop(self) {
-        drop(self.stop);
-        self.ended.await.expect("the server ends");
-    }
-
-    fn endpoint(&self) -> Endpoint {
-        Endpoint::from_shared(format!("http://{}", self.addr)).expect("a URL")
-    }
-
-    /// A channel that connects when it is used.
-    fn channel(&self) -> Channel {
-        self.endpoint().connect_lazy()
-    }
-
-    async fn healthy(self) -> Self {
-        healthy(self.channel()).await;
-        self
-    }
-}
-
-/// Waits until the server at the other end says that it is healthy.
-pub(crate) async fn healthy(channel: Channel) {
-    let watch = async {
-        let mut client = HealthClient::new(channel);
-        let request = HealthCheckRequest { service: String::new() };
-        let mut states = client.watch(request).await.expect("health").into_inner();
-        while let Some(state) = states.message().await.expect("a state") {
-            if state.status() == ServingStatus::Serving {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, watch).await.expect("the server is healthy in time");
-}
-
 impl AuthServer {
-    /// A server with an empty database.
+    /// A server with an empty database, on SQLite.
     pub async fn start() -> Self {
         Self::start_with([]).await
     }
 
-    /// A server with an empty database and these settings.
+    /// The same with these settings.
     pub async fn start_with<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
-        Self::start_by(Clock::manual(Time::from_seconds(START)), settings).await
+        Self::start_at(Engine::Sqlite.place("auth").await, clock(), settings).await
     }
 
-    /// A server with an empty database and the time of this machine, by which programs go.
+    /// A server with the time of this machine, by which programs go.
     pub async fn start_now() -> Self {
-        Self::start_by(Clock::system(), []).await
+        Self::start_at(Engine::Sqlite.place("auth").await, Clock::system(), []).await
     }
 
-    async fn start_by<const N: usize>(clock: Clock, settings: [(&'static str, &str); N]) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-        let url = format!("sqlite://{}", directory.path().join("auth.db").display());
-        let mut own =
-            BTreeMap::from([("AUTH_DATABASE_URL", url), ("AUTH_HASH_THREADS", "1".to_owned())]);
+    /// A server with an empty database on this engine.
+    pub async fn start_on(engine: Engine) -> Self {
+        Self::start_at(engine.place("auth").await, clock(), []).await
+    }
+
+    /// A server with the database in this place.
+    pub async fn start_at<const N: usize>(
+        place: Place,
+        clock: Clock,
+        settings: [(&'static str, &str); N],
+    ) -> Self {
+        let mut own = Settings::from([
+            ("AUTH_DATABASE_URL", place.url.clone()),
+            ("AUTH_HASH_THREADS", "1".to_owned()),
+        ]);
+        if place.engine == Engine::Postgres {
+            own.insert("AUTH_SECRET_KEY", SECRET.to_owned());
+        }
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        Self::run(own, clock, directory).await
+        Self::run(own, clock, place).await
     }
 
     /// Ends the server, and starts another on the same database with these settings changed.
     pub async fn restart_with<const N: usize>(self, settings: [(&'static str, &str); N]) -> Self {
-        let Self { clock, settings: mut own, directory, server } = self;
+        let Self { clock, place, settings: mut own, server } = self;
         server.stop().await;
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        Self::run(own, clock, directory).await
+        Self::run(own, clock, place).await
     }
 
-    async fn run(
-        settings: BTreeMap<&'static str, String>,
-        clock: Clock,
-        directory: Arc<TempDir>,
-    ) -> Self {
+    async fn run(settings: Settings, clock: Clock, place: Place) -> Self {
         let config = auth_config(&settings);
         let time = clock.clone();
-        let server = Server::start(|listener, stopped| {
-            auth_service::serve(listener, config, time, async { drop(stopped.await) })
+        let server = Server::start(|listeners, stopped| {
+            auth_service::serve(listeners, config, time, async { drop(stopped.await) })
         });
         let server = server.await.healthy().await;
-        Self { clock, settings, directory, server }
+        Self { clock, place, settings, server }
     }
 
-    /// Ends the server; its database stays as long as the returned directory.
-    pub async fn stop(self) -> Arc<TempDir> {
+    /// Ends the server. Its database stays in the place that is returned.
+    pub async fn stop(self) -> Place {
         self.server.stop().await;
-        self.directory
+        self.place
     }
 
     /// The configuration that it runs with, for its subcommands.
@@ -190,13 +147,14 @@ impl AuthServer {
     }
 }
 
-fn auth_config(settings: &BTreeMap<&'static str, String>) -> auth_service::config::Config {
+fn auth_config(settings: &Settings) -> auth_service::config::Config {
     let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
     auth_service::config::Config::read(&mut Env::of("AUTH_", settings)).expect("good settings")
 }
 
 impl TaskServer {
-    /// A server with an empty database that trusts this auth-service and shares its clock.
+    /// A server that trusts this auth-service and shares its clock, with an empty database on the
+    /// same engine.
     pub async fn start(auth: &AuthServer) -> Self {
         Self::start_with(auth, []).await
     }
@@ -206,34 +164,45 @@ impl TaskServer {
         auth: &AuthServer,
         settings: [(&'static str, &str); N],
     ) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-        let url = format!("sqlite://{}", directory.path().join("task.db").display());
-        let mut own = BTreeMap::from([("TASK_DATABASE_URL", url), ("TASK_AUTH_URL", auth.url())]);
+        Self::start_at(auth, auth.place.engine.place("task").await, settings).await
+    }
+
+    /// The same with the database in this place.
+    pub async fn start_at<const N: usize>(
+        auth: &AuthServer,
+        place: Place,
+        settings: [(&'static str, &str); N],
+    ) -> Self {
+        let mut own = Settings::from([
+            ("TASK_DATABASE_URL", place.url.clone()),
+            ("TASK_AUTH_URL", auth.url()),
+        ]);
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
-        Self::run(own, auth.clock.clone(), directory).await
+        Self::run(own, auth.clock.clone(), place).await
+    }
+
+    /// A number that it shows to Prometheus.
+    pub async fn metric(&self, name: &str) -> f64 {
+        self.server.metric(name).await
     }
 
     /// Ends the server, and starts another on the same database.
     pub async fn restart(self) -> Self {
-        let Self { settings, clock, directory, server } = self;
+        let Self { place, settings, clock, server } = self;
         server.stop().await;
-        Self::run(settings, clock, directory).await
+        Self::run(settings, clock, place).await
     }
 
-    async fn run(
-        settings: BTreeMap<&'static str, String>,
-        clock: Clock,
-        directory: Arc<TempDir>,
-    ) -> Self {
+    async fn run(settings: Settings, clock: Clock, place: Place) -> Self {
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
         let config = task_service::config::Config::read(&mut Env::of("TASK_", pairs));
         let config = config.expect("good settings");
         let time = clock.clone();
-        let server = Server::start(|listener, stopped| {
-            task_service::serve(listener, config, time, async { drop(stopped.await) })
+        let server = Server::start(|listeners, stopped| {
+            task_service::serve(listeners, config, time, async { drop(stopped.await) })
         });
         let server = server.await.healthy().await;
-        Self { settings, clock, directory, server }
+        Self { place, settings, clock, server }
     }
 
     /// A new channel to it.

@@ -6,6 +6,8 @@ mod groups;
 mod keys;
 mod passwords;
 
+pub(crate) use e2e::on_every_engine;
+
 use std::{sync::Arc, time::Duration};
 
 use auth_service::{
@@ -14,6 +16,7 @@ use auth_service::{
     store::{MIGRATIONS, SqlStore},
     users::{Email, ImageUrl, User, Username},
 };
+use e2e::Place;
 use shared::{
     clock::{Clock, Time},
     database::{Database, Engine, Settings, Statement},
@@ -21,28 +24,6 @@ use shared::{
     testing::Forge,
     trust::Caller,
 };
-use tempfile::TempDir;
-
-/// Runs each test on each engine.
-macro_rules! on_every_engine {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(crate::contract::Scene::sqlite().await).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $test() {
-                if let Some(scene) = crate::contract::Scene::postgres().await {
-                    super::$test(scene).await;
-                }
-            })+
-        }
-    };
-}
-pub(crate) use on_every_engine;
 
 /// A store with an empty database.
 pub(crate) struct Scene<DB: Engine> {
@@ -50,29 +31,15 @@ pub(crate) struct Scene<DB: Engine> {
     pub(crate) clock: Clock,
     settings: Settings,
     forge: Forge,
-    _directory: Option<TempDir>,
-}
-
-impl Scene<sqlx::Sqlite> {
-    pub(crate) async fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("auth.db").display());
-        Self::open(url, Some(directory)).await
-    }
-}
-
-impl Scene<sqlx::Postgres> {
-    pub(crate) async fn postgres() -> Option<Self> {
-        Some(Self::open(e2e::postgres::database().await?, None).await)
-    }
+    _place: Place,
 }
 
 impl<DB: Engine> Scene<DB> {
-    async fn open(url: String, directory: Option<TempDir>) -> Self {
-        let settings = Settings::new("test", &url).unwrap();
+    pub(crate) async fn open(place: Place) -> Self {
+        let settings = Settings::new("test", &place.url).unwrap();
         let clock = Clock::manual(Time::from_seconds(1_700_000_000));
         let store = Arc::new(SqlStore::open(&settings, clock.clone()).await.unwrap());
-        Self { store, clock, settings, forge: Forge::new(), _directory: directory }
+        Self { store, clock, settings, forge: Forge::new(), _place: place }
     }
 
     /// Another process on the same database.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{AuthServer, Identity, TaskServer, refused};
+use e2e::{AuthServer, Engine, Identity, TaskServer, on_every_engine, refused};
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodOptions, method_options::IdempotencyLevel};
 use shared::pb::FILE_DESCRIPTOR_SET;
@@ -11,6 +11,12 @@ use tonic::{
     transport::Channel,
 };
 use tonic_prost::ProstCodec;
+
+on_every_engine!(
+    no_rpc_but_the_public_ones_answers_without_a_token,
+    every_rpc_that_needs_a_token_tells_a_good_one_from_a_bad_one,
+    each_service_serves_its_own_rpcs_and_no_others,
+);
 
 /// The RPCs that need no token.
 const PUBLIC: [&str; 4] = [
@@ -45,9 +51,8 @@ async fn call(channel: Channel, who: Identity, path: &str) -> Result<Response<()
     client.unary(Request::new(()), path.parse().unwrap(), ProstCodec::<(), ()>::default()).await
 }
 
-#[tokio::test]
-async fn no_rpc_but_the_public_ones_answers_without_a_token() {
-    let auth = AuthServer::start().await;
+async fn no_rpc_but_the_public_ones_answers_without_a_token(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     let mut public = BTreeSet::new();
     let rpcs = rpcs();
@@ -70,9 +75,8 @@ async fn no_rpc_but_the_public_ones_answers_without_a_token() {
 
 /// A service without its interceptor lets nobody in, and so would pass the test above; but it could
 /// not tell a bad token from none, or a good one from either.
-#[tokio::test]
-async fn every_rpc_that_needs_a_token_tells_a_good_one_from_a_bad_one() {
-    let auth = AuthServer::start().await;
+async fn every_rpc_that_needs_a_token_tells_a_good_one_from_a_bad_one(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     let ann = auth.register("ann").await;
     for (path, _) in rpcs().into_iter().filter(|(path, _)| !PUBLIC.contains(&path.as_str())) {
@@ -84,9 +88,8 @@ async fn every_rpc_that_needs_a_token_tells_a_good_one_from_a_bad_one() {
     }
 }
 
-#[tokio::test]
-async fn each_service_serves_its_own_rpcs_and_no_others() {
-    let auth = AuthServer::start().await;
+async fn each_service_serves_its_own_rpcs_and_no_others(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     for (path, _) in rpcs() {
         let other = if path.contains(".auth.") { task.channel() } else { auth.channel() };

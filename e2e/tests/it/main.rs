@@ -7,6 +7,12 @@ mod shell;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
+mod contention;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod metrics;

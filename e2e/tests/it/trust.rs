@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use auth_service::rotate_keys;
-use e2e::{AuthServer, TaskServer, refused};
+use e2e::{AuthServer, Engine, TaskServer, on_every_engine, refused};
 use shared::pb::{
     auth::{ListSigningKeysRequest, SigningKey, SigningKeyState},
     task::ListTasksRequest,
 };
 use tonic::Code;
 
-#[tokio::test]
-async fn task_service_works_and_starts_while_auth_service_is_dead() {
-    let auth = AuthServer::start().await;
+on_every_engine!(
+    task_service_works_and_starts_while_auth_service_is_dead,
+    an_unknown_key_can_not_be_decided_upon_while_auth_service_is_dead,
+    a_new_key_is_published_before_it_signs_and_the_old_one_goes_on_verifying,
+);
+
+async fn task_service_works_and_starts_while_auth_service_is_dead(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     let mut ann = task.register(&auth, "ann").await;
     let data = auth.stop().await;
@@ -24,12 +29,11 @@ async fn task_service_works_and_starts_while_auth_service_is_dead() {
     drop(data);
 }
 
-#[tokio::test]
-async fn an_unknown_key_can_not_be_decided_upon_while_auth_service_is_dead() {
-    let auth = AuthServer::start().await;
+async fn an_unknown_key_can_not_be_decided_upon_while_auth_service_is_dead(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     task.register(&auth, "ann").await;
-    let stranger = AuthServer::start().await.register("eve").await;
+    let stranger = AuthServer::start_on(on).await.register("eve").await;
     let clock = auth.clock.clone();
     let fresh =
         refused(stranger.at(task.channel()).tasks.list_tasks(ListTasksRequest::default()).await);
@@ -44,9 +48,8 @@ async fn an_unknown_key_can_not_be_decided_upon_while_auth_service_is_dead() {
     drop(data);
 }
 
-#[tokio::test]
-async fn a_new_key_is_published_before_it_signs_and_the_old_one_goes_on_verifying() {
-    let auth = AuthServer::start().await;
+async fn a_new_key_is_published_before_it_signs_and_the_old_one_goes_on_verifying(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     let mut ann = task.register(&auth, "ann").await;
     rotate_keys(&auth.config(), &auth.clock).await.unwrap();

@@ -12,7 +12,7 @@ mod list_tasks;
 mod update_task;
 mod delete_task;
 
-use e2e::{AuthServer, Person, TaskServer};
+use e2e::{AuthServer, Engine, Person, TaskServer};
 use shared::pb::task::{
     CreateProjectRequest, CreateTaskRequest, GetTaskRequest, ListTasksRequest, Project, Task,
 };
@@ -27,12 +27,15 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn new() -> Self {
-        Self::with([]).await
+    pub(crate) async fn new(on: Engine) -> Self {
+        Self::with(on, []).await
     }
 
-    pub(crate) async fn with<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
-        let auth = AuthServer::start().await;
+    pub(crate) async fn with<const N: usize>(
+        on: Engine,
+        settings: [(&'static str, &str); N],
+    ) -> Self {
+        let auth = AuthServer::start_on(on).await;
         let server = TaskServer::start_with(&auth, settings).await;
         let (ann, bob) = (server.register(&auth, "ann").await, server.register(&auth, "bob").await);
         Self { auth, server, ann, bob }

@@ -7,8 +7,11 @@ mod projects;
 mod tasks;
 mod vault;
 
+pub(crate) use e2e::on_every_engine;
+
 use std::{sync::Arc, time::Duration};
 
+use e2e::Place;
 use shared::{
     clock::{Clock, Time},
     database::{Engine, Settings},
@@ -23,29 +26,7 @@ use task_service::{
     tasks::{NewTask, Priority, Status, Task},
     text::{Description, Title},
 };
-use tempfile::TempDir;
 use uuid::Uuid;
-
-/// Runs each test on each engine.
-macro_rules! on_every_engine {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(crate::contract::Scene::sqlite().await).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $test() {
-                if let Some(scene) = crate::contract::Scene::postgres().await {
-                    super::$test(scene).await;
-                }
-            })+
-        }
-    };
-}
-pub(crate) use on_every_engine;
 
 /// A first page that takes everything that a test makes.
 pub(crate) const ALL: Page = Page { size: 1_000, after: None };
@@ -59,31 +40,17 @@ pub(crate) struct Scene<DB: Engine> {
     pub(crate) clock: Clock,
     pub(crate) ann: Caller,
     pub(crate) bob: Caller,
-    _directory: Option<TempDir>,
-}
-
-impl Scene<sqlx::Sqlite> {
-    pub(crate) async fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("task.db").display());
-        Self::open(url, Some(directory)).await
-    }
-}
-
-impl Scene<sqlx::Postgres> {
-    pub(crate) async fn postgres() -> Option<Self> {
-        Some(Self::open(e2e::postgres::database().await?, None).await)
-    }
+    _place: Place,
 }
 
 impl<DB: Engine> Scene<DB> {
-    async fn open(url: String, directory: Option<TempDir>) -> Self {
-        let settings = Settings::new("test", &url).unwrap();
+    pub(crate) async fn open(place: Place) -> Self {
+        let settings = Settings::new("test", &place.url).unwrap();
         let clock = Clock::manual(at(1_700_000_000));
         let store = Arc::new(SqlStore::open(&settings, QUOTAS, clock.clone()).await.unwrap());
         let forge = Forge::new();
         let (ann, bob) = (forge.caller(Uuid::new_v4()), forge.caller(Uuid::new_v4()));
-        Self { store, settings, clock, ann, bob, _directory: directory }
+        Self { store, settings, clock, ann, bob, _place: place }
     }
 
     /// Another process on the same database.

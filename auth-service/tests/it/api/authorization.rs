@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, Identity, PASSWORD, Person, refused};
+use e2e::{AuthServer, Engine, Identity, PASSWORD, Person, on_every_engine, refused};
 use shared::{
     pb::auth::{
         ChangePasswordRequest, GetCurrentUserRequest, LoginRequest, UpdateCurrentUserRequest,
@@ -13,6 +13,14 @@ use tonic::{Code, metadata::AsciiMetadataValue};
 use uuid::Uuid;
 
 use super::{credentials, login, me, tokens};
+
+on_every_engine!(
+    without_one_well_formed_authorization_nobody_is_let_in,
+    a_token_for_other_services_is_refused,
+    a_token_that_is_not_the_issuers_is_refused,
+    a_token_ends,
+    who_logs_in_needs_no_token_and_a_bad_one_does_no_harm,
+);
 
 /// What every RPC of `UserService` answers to somebody who is not let in.
 async fn reason(person: &mut Person) -> String {
@@ -31,9 +39,8 @@ fn sending(server: &AuthServer, values: &[&str]) -> Person {
     Person::new("somebody", server.channel(), Identity(values.collect()))
 }
 
-#[tokio::test]
-async fn without_one_well_formed_authorization_nobody_is_let_in() {
-    let server = AuthServer::start().await;
+async fn without_one_well_formed_authorization_nobody_is_let_in(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let token = server.register("ann").await.token;
     assert_eq!(reason(&mut server.anonymous()).await, "TOKEN_MISSING");
     let good = format!("Bearer {token}");
@@ -55,9 +62,8 @@ async fn without_one_well_formed_authorization_nobody_is_let_in() {
     }
 }
 
-#[tokio::test]
-async fn a_token_for_other_services_is_refused() {
-    let server = AuthServer::start().await;
+async fn a_token_for_other_services_is_refused(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let audiences = vec!["task-service".to_owned()];
     let request = LoginRequest { audiences, ..credentials("ann", PASSWORD) };
@@ -65,9 +71,8 @@ async fn a_token_for_other_services_is_refused() {
     assert_eq!(reason(&mut server.bearer(&narrow)).await, "TOKEN_INVALID");
 }
 
-#[tokio::test]
-async fn a_token_that_is_not_the_issuers_is_refused() {
-    let server = AuthServer::start().await;
+async fn a_token_that_is_not_the_issuers_is_refused(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let ann = server.register("ann").await;
     let forge = Forge::new();
     let user = Uuid::parse_str(&ann.user.id).unwrap();
@@ -75,7 +80,7 @@ async fn a_token_that_is_not_the_issuers_is_refused() {
     let (header, payload) = head.split_once('.').unwrap();
     for bad in [
         forge.sign(&forge.claims(user, "auth-service", server.clock.now())),
-        AuthServer::start().await.register("ann").await.token,
+        AuthServer::start_on(on).await.register("ann").await.token,
         format!("eyJhbGciOiJub25lIn0.{payload}."),
         format!("{header}.{}.{signature}", payload.replace('A', "B")),
         format!("{head}.{}", "A".repeat(86)),
@@ -85,9 +90,8 @@ async fn a_token_that_is_not_the_issuers_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn a_token_ends() {
-    let server = AuthServer::start().await;
+async fn a_token_ends(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     server.clock.advance(Duration::from_secs(15 * 60 + 4));
     me(&mut ann).await;
@@ -95,9 +99,8 @@ async fn a_token_ends() {
     assert_eq!(reason(&mut ann).await, "TOKEN_EXPIRED");
 }
 
-#[tokio::test]
-async fn who_logs_in_needs_no_token_and_a_bad_one_does_no_harm() {
-    let server = AuthServer::start().await;
+async fn who_logs_in_needs_no_token_and_a_bad_one_does_no_harm(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     server.register("ann").await;
     login(&mut sending(&server, &["Bearer rubbish"]), "ann", PASSWORD).await.unwrap();
     login(&mut sending(&server, &["a", "b"]), "ann", PASSWORD).await.unwrap();

@@ -1,10 +1,17 @@
 //! `UserService.ChangePassword`.
 
-use e2e::{AuthServer, PASSWORD, refused};
+use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
 use shared::pb::auth::ChangePasswordRequest;
 use tonic::Code;
 
 use super::{invalid, logs_in, me};
+
+on_every_engine!(
+    the_new_password_logs_in_and_the_old_one_does_not,
+    a_wrong_current_password_changes_nothing,
+    a_new_password_has_to_be_a_good_one,
+    of_two_changes_at_the_same_moment_one_wins,
+);
 
 const NEW: &str = "  something else altogether\0";
 
@@ -12,9 +19,8 @@ fn change(current: &str, new: &str) -> ChangePasswordRequest {
     ChangePasswordRequest { current_password: current.to_owned(), new_password: new.to_owned() }
 }
 
-#[tokio::test]
-async fn the_new_password_logs_in_and_the_old_one_does_not() {
-    let server = AuthServer::start().await;
+async fn the_new_password_logs_in_and_the_old_one_does_not(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     ann.users.change_password(change(PASSWORD, NEW)).await.unwrap();
     assert!(!logs_in(&mut ann, "ann", PASSWORD).await);
@@ -28,9 +34,8 @@ async fn the_new_password_logs_in_and_the_old_one_does_not() {
     assert!(logs_in(&mut ann, "ann", PASSWORD).await);
 }
 
-#[tokio::test]
-async fn a_wrong_current_password_changes_nothing() {
-    let server = AuthServer::start().await;
+async fn a_wrong_current_password_changes_nothing(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     for wrong in ["not the password", "A plain horse eats staples", " ", "' or '1'='1"] {
         let refusal = refused(ann.users.change_password(change(wrong, NEW)).await);
@@ -40,9 +45,8 @@ async fn a_wrong_current_password_changes_nothing() {
     assert!(!logs_in(&mut ann, "ann", NEW).await);
 }
 
-#[tokio::test]
-async fn a_new_password_has_to_be_a_good_one() {
-    let server = AuthServer::start().await;
+async fn a_new_password_has_to_be_a_good_one(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("annabel").await;
     let long = "é".repeat(257);
     for new in [
@@ -66,9 +70,8 @@ async fn a_new_password_has_to_be_a_good_one() {
     assert!(logs_in(&mut ann, "annabel", PASSWORD).await);
 }
 
-#[tokio::test]
-async fn of_two_changes_at_the_same_moment_one_wins() {
-    let server = AuthServer::start().await;
+async fn of_two_changes_at_the_same_moment_one_wins(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let mut phone = server.bearer(&ann.token);
     let new = ["first of the two changes", "second of the two changes"];

@@ -1,29 +1,33 @@
 //! `UserService.GetCurrentUser`.
 
 use auth_service::store::MIGRATIONS;
-use e2e::{AuthServer, refused};
+use e2e::{AuthServer, Engine, on_every_engine, refused};
 use shared::{
     database::{Database, Statement},
+    on_engine,
     pb::auth::{ChangePasswordRequest, GetCurrentUserRequest, UpdateCurrentUserRequest, User},
 };
-use sqlx::Sqlite;
 use tonic::Code;
 use uuid::Uuid;
 
 use super::me;
 
-#[tokio::test]
-async fn everybody_reads_their_own_account() {
-    let server = AuthServer::start().await;
+on_every_engine!(
+    everybody_reads_their_own_account,
+    it_is_never_older_than_the_last_change,
+    the_token_of_an_account_that_is_gone_is_revoked,
+);
+
+async fn everybody_reads_their_own_account(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     assert_eq!(me(&mut ann).await, ann.user);
     assert_eq!(me(&mut bob).await, bob.user);
     assert_ne!(ann.user, bob.user);
 }
 
-#[tokio::test]
-async fn it_is_never_older_than_the_last_change() {
-    let server = AuthServer::start().await;
+async fn it_is_never_older_than_the_last_change(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let mut phone = server.bearer(&ann.token);
     for image_url in ["https://example.org/1", "https://example.org/2", ""] {
@@ -36,17 +40,17 @@ async fn it_is_never_older_than_the_last_change() {
     }
 }
 
-#[tokio::test]
-async fn the_token_of_an_account_that_is_gone_is_revoked() {
-    let server = AuthServer::start().await;
+async fn the_token_of_an_account_that_is_gone_is_revoked(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     // No call deletes an account yet.
-    let settings = server.config().database;
-    let database = Database::<Sqlite>::open(&settings, &MIGRATIONS).await.unwrap();
-    let mut connection = database.connect_writer().await.unwrap();
-    let delete = Statement::<Sqlite>::new("delete from users where id = $1");
-    let id = Uuid::parse_str(&ann.user.id).unwrap();
-    delete.bind(id).all(&mut connection).await.unwrap();
+    let (database, id) = (server.config().database, Uuid::parse_str(&ann.user.id).unwrap());
+    on_engine!(database, DB => {
+        let database = Database::<DB>::open(&database, &MIGRATIONS).await.unwrap();
+        let mut connection = database.connect_writer().await.unwrap();
+        let delete = Statement::<DB>::new("delete from users where id = $1");
+        delete.bind(id).all(&mut connection).await.unwrap();
+    });
 
     let picture = User { image_url: "https://example.org/1".to_owned(), ..User::default() };
     let update = UpdateCurrentUserRequest { user: Some(picture), ..Default::default() };

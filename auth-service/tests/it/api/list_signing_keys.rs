@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_service::{StartError, keeper::KeeperFault, keys::State, list_keys, rotate_keys};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use e2e::{AuthServer, PASSWORD, Person};
+use e2e::{AuthServer, Engine, PASSWORD, Person, on_every_engine};
 use shared::{
     pb::auth::{
         ListSigningKeysRequest, SigningKey,
@@ -14,6 +14,13 @@ use shared::{
 };
 
 use super::{credentials, me, tokens};
+
+on_every_engine!(
+    a_key_is_published_as_a_json_web_key,
+    a_restart_keeps_the_keys,
+    a_running_server_takes_over_a_new_key_which_signs_after_the_delay,
+    a_key_leaves_the_list_when_its_last_token_has_ended,
+);
 
 /// How long a server may take to see what another process has done; it looks every second.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,9 +60,8 @@ async fn signs(person: &mut Person) -> String {
     header["kid"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn a_key_is_published_as_a_json_web_key() {
-    let server = AuthServer::start().await;
+async fn a_key_is_published_as_a_json_web_key(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let keys = keys(&server).await;
     assert_eq!(states(&keys), [Active]);
     let key = &keys[0];
@@ -71,21 +77,19 @@ async fn a_key_is_published_as_a_json_web_key() {
         activate_time: Some(server.clock.now().into()),
     };
     assert_eq!(*key, expected);
-    let other = AuthServer::start().await;
+    let other = AuthServer::start_on(on).await;
     assert_ne!(self::keys(&other).await[0].kid, key.kid, "each database has keys of its own");
 }
 
-#[tokio::test]
-async fn a_restart_keeps_the_keys() {
-    let server = AuthServer::start().await;
+async fn a_restart_keeps_the_keys(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let before = keys(&server).await;
     let server = server.restart_with([]).await;
     assert_eq!(keys(&server).await, before);
 }
 
-#[tokio::test]
-async fn a_running_server_takes_over_a_new_key_which_signs_after_the_delay() {
-    let server = AuthServer::start().await;
+async fn a_running_server_takes_over_a_new_key_which_signs_after_the_delay(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let first = keys(&server).await.remove(0);
     let made = rotate_keys(&server.config(), &server.clock).await.unwrap();
@@ -108,9 +112,8 @@ async fn a_running_server_takes_over_a_new_key_which_signs_after_the_delay() {
     me(&mut ann).await;
 }
 
-#[tokio::test]
-async fn a_key_leaves_the_list_when_its_last_token_has_ended() {
-    let server = AuthServer::start().await;
+async fn a_key_leaves_the_list_when_its_last_token_has_ended(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let first = keys(&server).await.remove(0);
     rotate_keys(&server.config(), &server.clock).await.unwrap();
     keys_when(&server, 2).await;

@@ -4,17 +4,27 @@ use std::collections::BTreeSet;
 
 use auth_service::{config::Config, store::SqlStore};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use e2e::{AuthServer, PASSWORD, refused};
+use e2e::{AuthServer, Engine, PASSWORD, clock, on_every_engine, refused};
 use serde_json::Value;
 use shared::{
     clock::{Clock, Time},
+    on_engine,
     pb::auth::{ListSigningKeysRequest, LoginRequest},
 };
-use sqlx::Sqlite;
 use tonic::Code;
 use uuid::Uuid;
 
 use super::{account, credentials, invalid, login, logs_in, register, tokens};
+
+on_every_engine!(
+    a_name_and_an_address_log_in_in_any_case,
+    an_unknown_user_and_a_wrong_password_are_one_answer,
+    the_shape_of_a_login_is_checked_before_anything_else,
+    a_token_is_good_for_the_services_that_were_asked_for,
+    a_token_says_what_rfc_9068_asks_for_and_nothing_personal,
+    each_login_is_a_session_of_its_own,
+    a_login_hashes_the_password_anew_when_the_parameters_have_risen,
+);
 
 /// A part of a token, read by hand: nothing but the verifier decodes one otherwise.
 fn part(token: &str, index: usize) -> Value {
@@ -26,9 +36,8 @@ fn members(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-#[tokio::test]
-async fn a_name_and_an_address_log_in_in_any_case() {
-    let server = AuthServer::start().await;
+async fn a_name_and_an_address_log_in_in_any_case(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.anonymous();
     let ann = register(&mut anonymous, account("Ann-Marie")).await;
     for name in
@@ -40,9 +49,8 @@ async fn a_name_and_an_address_log_in_in_any_case() {
     }
 }
 
-#[tokio::test]
-async fn an_unknown_user_and_a_wrong_password_are_one_answer() {
-    let server = AuthServer::start().await;
+async fn an_unknown_user_and_a_wrong_password_are_one_answer(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.anonymous();
     for name in ["ann", "kate"] {
         register(&mut anonymous, account(name)).await;
@@ -78,9 +86,8 @@ async fn an_unknown_user_and_a_wrong_password_are_one_answer() {
     assert!(logs_in(&mut anonymous, "ann", PASSWORD).await);
 }
 
-#[tokio::test]
-async fn the_shape_of_a_login_is_checked_before_anything_else() {
-    let server = AuthServer::start().await;
+async fn the_shape_of_a_login_is_checked_before_anything_else(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.register("ann").await;
     let long = "é".repeat(255);
     let longer = "é".repeat(257);
@@ -96,9 +103,8 @@ async fn the_shape_of_a_login_is_checked_before_anything_else() {
     }
 }
 
-#[tokio::test]
-async fn a_token_is_good_for_the_services_that_were_asked_for() {
-    let server = AuthServer::start().await;
+async fn a_token_is_good_for_the_services_that_were_asked_for(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.register("ann").await;
     let asking = |audiences: &[&str]| LoginRequest {
         audiences: audiences.iter().map(ToString::to_string).collect(),
@@ -131,9 +137,9 @@ async fn a_token_is_good_for_the_services_that_were_asked_for() {
     assert_eq!(invalid(anonymous.auth.login(bad).await), ["login", "password", "audiences[0]"]);
 }
 
-#[tokio::test]
-async fn a_token_says_what_rfc_9068_asks_for_and_nothing_personal() {
-    let server = AuthServer::start_with([("AUTH_ACCESS_TOKEN_TTL", "20m")]).await;
+async fn a_token_says_what_rfc_9068_asks_for_and_nothing_personal(on: Engine) {
+    let (place, settings) = (on.place("auth").await, [("AUTH_ACCESS_TOKEN_TTL", "20m")]);
+    let server = AuthServer::start_at(place, clock(), settings).await;
     let mut ann = server.register("ann").await;
     let answer = tokens(&mut ann, credentials("ann", PASSWORD)).await;
     let header = part(&answer.access_token, 0);
@@ -157,9 +163,8 @@ async fn a_token_says_what_rfc_9068_asks_for_and_nothing_personal() {
     assert!(!claims.to_string().contains("ann"), "{claims}");
 }
 
-#[tokio::test]
-async fn each_login_is_a_session_of_its_own() {
-    let server = AuthServer::start().await;
+async fn each_login_is_a_session_of_its_own(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let mut seen = BTreeSet::new();
     for _ in 0..2 {
@@ -173,13 +178,14 @@ async fn each_login_is_a_session_of_its_own() {
 
 /// How the server has stored a password.
 async fn stored(config: &Config, clock: &Clock, name: &str) -> String {
-    let store = SqlStore::<Sqlite>::open(&config.database, clock.clone()).await.unwrap();
-    store.find_by_name(name.to_owned()).await.unwrap().unwrap().password_hash.0
+    on_engine!(config.database, DB => {
+        let store = SqlStore::<DB>::open(&config.database, clock.clone()).await.unwrap();
+        store.find_by_name(name.to_owned()).await.unwrap().unwrap().password_hash.0
+    })
 }
 
-#[tokio::test]
-async fn a_login_hashes_the_password_anew_when_the_parameters_have_risen() {
-    let server = AuthServer::start().await;
+async fn a_login_hashes_the_password_anew_when_the_parameters_have_risen(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     server.register("ann").await;
     let before = stored(&server.config(), &server.clock, "ann").await;
     assert!(before.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{before}");

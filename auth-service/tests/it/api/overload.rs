@@ -1,10 +1,15 @@
 //! More passwords than can be hashed.
 
-use e2e::{AuthServer, PASSWORD, refused};
+use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
 use tokio::task::JoinSet;
 use tonic::Code;
 
 use super::{credentials, logs_in};
+
+on_every_engine!(
+    what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done,
+    a_name_that_nobody_has_costs_the_same_work,
+);
 
 /// Far more than the 64 that may wait.
 const CALLS: usize = 240;
@@ -35,9 +40,8 @@ async fn storm(server: &AuthServer, name: &'static str) -> [usize; 3] {
     counts
 }
 
-#[tokio::test]
-async fn what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done() {
-    let server = AuthServer::start_with([("AUTH_HASH_THREADS", "1")]).await;
+async fn what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     server.register("ann").await;
     let [done, wrong, late] = storm(&server, "ann").await;
     assert!(done >= 64 && late > 0, "{done} done, {late} told to come back");
@@ -47,9 +51,8 @@ async fn what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done() {
 
 /// An unknown name waits in the same queue for the same work. If it were answered without that,
 /// nobody who has one would ever be told to come back.
-#[tokio::test]
-async fn a_name_that_nobody_has_costs_the_same_work() {
-    let server = AuthServer::start_with([("AUTH_HASH_THREADS", "1")]).await;
+async fn a_name_that_nobody_has_costs_the_same_work(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     for unknown in ["nobody", "nobody can have this name"] {
         let [done, wrong, late] = storm(&server, unknown).await;
         assert!(wrong >= 64 && late > 0, "{wrong} refused, {late} told to come back");

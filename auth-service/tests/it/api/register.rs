@@ -1,6 +1,6 @@
 //! `AuthService.Register`.
 
-use e2e::{AuthServer, PASSWORD, refused};
+use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
 use shared::pb::auth::{RegisterRequest, User};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -10,6 +10,15 @@ use super::{
     account, bad_emails, bad_image_urls, bad_usernames, credentials, invalid, logs_in, me,
     register, tokens,
 };
+
+on_every_engine!(
+    an_account_comes_back_as_it_was_sent,
+    every_violation_is_reported_and_nothing_is_made,
+    the_limits_themselves_are_allowed,
+    a_password_is_used_exactly_as_it_was_sent,
+    a_name_and_an_address_belong_to_the_first_in_any_case,
+    of_many_at_the_same_moment_one_gets_the_name,
+);
 
 /// Eight code points, thirty-two bytes.
 const EMOJI: &str = "🦀🎉🚀🌍🔥🍀🐙🎲";
@@ -43,9 +52,8 @@ fn bad_passwords() -> Vec<String> {
     texts.into_iter().map(str::to_owned).chain([EMOJI.repeat(32) + "!"]).collect()
 }
 
-#[tokio::test]
-async fn an_account_comes_back_as_it_was_sent() {
-    let server = AuthServer::start().await;
+async fn an_account_comes_back_as_it_was_sent(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.anonymous();
     let sent = RegisterRequest {
         username: "0Ann-Marie_W.9".to_owned(),
@@ -71,9 +79,8 @@ async fn an_account_comes_back_as_it_was_sent() {
     assert_eq!(me(&mut server.bearer(&answer.access_token)).await, made);
 }
 
-#[tokio::test]
-async fn every_violation_is_reported_and_nothing_is_made() {
-    let server = AuthServer::start().await;
+async fn every_violation_is_reported_and_nothing_is_made(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.anonymous();
     for (index, username) in bad_usernames().into_iter().enumerate() {
         let bad = RegisterRequest {
@@ -102,9 +109,8 @@ async fn every_violation_is_reported_and_nothing_is_made() {
     register(&mut anonymous, good()).await;
 }
 
-#[tokio::test]
-async fn the_limits_themselves_are_allowed() {
-    let server = AuthServer::start().await;
+async fn the_limits_themselves_are_allowed(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.anonymous();
     let labels = ["b".repeat(63), "c".repeat(63), "d".repeat(57)].join(".");
     for (username, email, password) in [
@@ -123,9 +129,8 @@ async fn the_limits_themselves_are_allowed() {
     }
 }
 
-#[tokio::test]
-async fn a_password_is_used_exactly_as_it_was_sent() {
-    let server = AuthServer::start().await;
+async fn a_password_is_used_exactly_as_it_was_sent(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut anonymous = server.anonymous();
     let long: String = EMOJI.repeat(32);
     let short: String = long.chars().take(255).collect();
@@ -146,9 +151,8 @@ async fn a_password_is_used_exactly_as_it_was_sent() {
     }
 }
 
-#[tokio::test]
-async fn a_name_and_an_address_belong_to_the_first_in_any_case() {
-    let server = AuthServer::start().await;
+async fn a_name_and_an_address_belong_to_the_first_in_any_case(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let mut anonymous = server.anonymous();
     let other = |username: &str, email: &str| RegisterRequest {
@@ -177,9 +181,8 @@ async fn a_name_and_an_address_belong_to_the_first_in_any_case() {
     register(&mut anonymous, other("new", "new@example.com")).await;
 }
 
-#[tokio::test]
-async fn of_many_at_the_same_moment_one_gets_the_name() {
-    let server = AuthServer::start().await;
+async fn of_many_at_the_same_moment_one_gets_the_name(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut calls = JoinSet::new();
     for number in 0..16 {
         let mut somebody = server.anonymous();

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, PASSWORD, refused};
+use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
 use prost_types::FieldMask;
 use shared::pb::auth::{UpdateCurrentUserRequest, User};
 use tonic::Code;
 
 use super::{bad_emails, bad_image_urls, bad_usernames, invalid, me};
+
+on_every_engine!(
+    the_mask_says_what_changes,
+    no_mask_means_what_is_filled_and_a_star_everything,
+    every_violation_is_reported_and_nothing_changes,
+    a_name_and_an_address_need_the_password_and_a_picture_does_not,
+);
 
 pub(super) fn update(user: &User, paths: &[&str], password: &str) -> UpdateCurrentUserRequest {
     UpdateCurrentUserRequest {
@@ -29,9 +36,8 @@ fn other() -> User {
     }
 }
 
-#[tokio::test]
-async fn the_mask_says_what_changes() {
-    let server = AuthServer::start().await;
+async fn the_mask_says_what_changes(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let mut bob = server.register("bob").await;
     let mut expected = ann.user.clone();
@@ -59,9 +65,8 @@ async fn the_mask_says_what_changes() {
     assert_eq!(me(&mut bob).await, bob.user, "bob's account is bob's");
 }
 
-#[tokio::test]
-async fn no_mask_means_what_is_filled_and_a_star_everything() {
-    let server = AuthServer::start().await;
+async fn no_mask_means_what_is_filled_and_a_star_everything(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let picture = User { image_url: other().image_url, ..User::default() };
     let request = UpdateCurrentUserRequest { user: Some(picture), ..Default::default() };
@@ -76,9 +81,8 @@ async fn no_mask_means_what_is_filled_and_a_star_everything() {
     assert_eq!((user.image_url.as_str(), user.id), ("", ann.user.id));
 }
 
-#[tokio::test]
-async fn every_violation_is_reported_and_nothing_changes() {
-    let server = AuthServer::start().await;
+async fn every_violation_is_reported_and_nothing_changes(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     for (index, username) in bad_usernames().into_iter().enumerate() {
         let email = bad_emails()[index % bad_emails().len()].clone();
@@ -106,9 +110,8 @@ async fn every_violation_is_reported_and_nothing_changes() {
     assert_eq!(me(&mut ann).await, ann.user);
 }
 
-#[tokio::test]
-async fn a_name_and_an_address_need_the_password_and_a_picture_does_not() {
-    let server = AuthServer::start().await;
+async fn a_name_and_an_address_need_the_password_and_a_picture_does_not(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     for path in ["username", "email", "*"] {
         let missing = ann.users.update_current_user(update(&other(), &[path], "")).await;

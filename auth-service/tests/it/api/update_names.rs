@@ -1,6 +1,6 @@
 //! `UserService.UpdateCurrentUser`: whose a name is, before, during and after a change.
 
-use e2e::{AuthServer, PASSWORD, Person, refused};
+use e2e::{AuthServer, Engine, PASSWORD, Person, on_every_engine, refused};
 use shared::pb::auth::{RegisterRequest, UpdateCurrentUserRequest, User};
 use tonic::Code;
 
@@ -8,6 +8,14 @@ use super::{
     account, credentials, invalid, login, logs_in, me, register, tokens,
     update_current_user::update,
 };
+
+on_every_engine!(
+    a_name_or_address_of_somebody_else_is_taken_in_any_case,
+    a_new_name_logs_in_and_the_old_one_is_free_again,
+    a_name_may_change_its_case,
+    a_name_may_not_be_what_the_password_is_made_of,
+    of_changes_at_the_same_moment_no_two_get_one_name,
+);
 
 fn named(username: &str) -> User {
     User { username: username.to_owned(), ..User::default() }
@@ -21,9 +29,8 @@ fn rename(username: &str) -> UpdateCurrentUserRequest {
     update(&named(username), &["username"], PASSWORD)
 }
 
-#[tokio::test]
-async fn a_name_or_address_of_somebody_else_is_taken_in_any_case() {
-    let server = AuthServer::start().await;
+async fn a_name_or_address_of_somebody_else_is_taken_in_any_case(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     let both = User { email: "BOB@example.com".to_owned(), ..named("Bob") };
     let half = User { email: "Bob@example.com".to_owned(), ..named("free") };
@@ -46,9 +53,8 @@ async fn a_name_or_address_of_somebody_else_is_taken_in_any_case() {
     register(&mut ann, account("free")).await;
 }
 
-#[tokio::test]
-async fn a_new_name_logs_in_and_the_old_one_is_free_again() {
-    let server = AuthServer::start().await;
+async fn a_new_name_logs_in_and_the_old_one_is_free_again(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let user = User { email: "Annabel@example.org".to_owned(), ..named("Annabel") };
     ann.users.update_current_user(update(&user, &["username", "email"], PASSWORD)).await.unwrap();
@@ -66,9 +72,8 @@ async fn a_new_name_logs_in_and_the_old_one_is_free_again() {
     assert_eq!(me(&mut ann).await.username, "Annabel");
 }
 
-#[tokio::test]
-async fn a_name_may_change_its_case() {
-    let server = AuthServer::start().await;
+async fn a_name_may_change_its_case(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let user = User { email: "ANN@Example.com".to_owned(), ..named("ANN") };
     ann.users.update_current_user(update(&user, &["username", "email"], PASSWORD)).await.unwrap();
@@ -79,9 +84,8 @@ async fn a_name_may_change_its_case() {
     }
 }
 
-#[tokio::test]
-async fn a_name_may_not_be_what_the_password_is_made_of() {
-    let server = AuthServer::start().await;
+async fn a_name_may_not_be_what_the_password_is_made_of(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let password = "Quizzaciously-77";
     let mut anonymous = server.anonymous();
     let request = RegisterRequest { password: password.to_owned(), ..account("ann") };
@@ -112,9 +116,8 @@ async fn rename_at_once(
     })
 }
 
-#[tokio::test]
-async fn of_changes_at_the_same_moment_no_two_get_one_name() {
-    let server = AuthServer::start().await;
+async fn of_changes_at_the_same_moment_no_two_get_one_name(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     let swapped = rename_at_once((&mut ann, "bob"), (&mut bob, "ann")).await;
     assert_eq!(swapped, [false, false], "neither name is free before the other is given up");

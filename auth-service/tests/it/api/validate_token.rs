@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, PASSWORD, Person};
+use e2e::{AuthServer, Engine, PASSWORD, Person, on_every_engine};
 use shared::{
     clock::Time,
     pb::auth::{LoginRequest, ValidateTokenRequest, ValidateTokenResponse},
@@ -12,14 +12,21 @@ use uuid::Uuid;
 
 use super::{credentials, invalid, tokens};
 
+on_every_engine!(
+    a_good_token_is_active_and_says_what_it_is_good_for,
+    a_token_for_another_service_is_active_too,
+    nothing_is_said_of_a_token_that_is_not_good,
+    a_token_ends_also_one_that_was_good_a_moment_ago,
+    a_token_of_another_issuer_is_not_good_though_the_key_is,
+);
+
 async fn validate(person: &mut Person, token: &str) -> ValidateTokenResponse {
     let request = ValidateTokenRequest { access_token: token.to_owned() };
     person.auth.validate_token(request).await.unwrap().into_inner()
 }
 
-#[tokio::test]
-async fn a_good_token_is_active_and_says_what_it_is_good_for() {
-    let server = AuthServer::start().await;
+async fn a_good_token_is_active_and_says_what_it_is_good_for(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let ann = server.register("ann").await;
     let mut anonymous = server.anonymous();
     let said = validate(&mut anonymous, &ann.token).await;
@@ -42,9 +49,8 @@ async fn a_good_token_is_active_and_says_what_it_is_good_for() {
     assert_ne!(other.session_id, said.session_id);
 }
 
-#[tokio::test]
-async fn a_token_for_another_service_is_active_too() {
-    let server = AuthServer::start().await;
+async fn a_token_for_another_service_is_active_too(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let audiences = vec!["task-service".to_owned()];
     let request = LoginRequest { audiences: audiences.clone(), ..credentials("ann", PASSWORD) };
@@ -54,16 +60,15 @@ async fn a_token_for_another_service_is_active_too() {
     assert_eq!((said.subject, said.audiences), (ann.user.id, audiences));
 }
 
-#[tokio::test]
-async fn nothing_is_said_of_a_token_that_is_not_good() {
-    let server = AuthServer::start().await;
+async fn nothing_is_said_of_a_token_that_is_not_good(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let ann = server.register("ann").await;
     let mut anonymous = server.anonymous();
     let user = Uuid::parse_str(&ann.user.id).unwrap();
     let (forge, now) = (Forge::new(), server.clock.now());
     let (head, signature) = ann.token.rsplit_once('.').unwrap();
     let (header, payload) = head.split_once('.').unwrap();
-    let stranger = AuthServer::start().await.register("ann").await;
+    let stranger = AuthServer::start_on(on).await.register("ann").await;
     for bad in [
         forge.sign(&forge.claims(user, "auth-service", now)),
         stranger.token,
@@ -94,9 +99,8 @@ async fn nothing_is_said_of_a_token_that_is_not_good() {
     assert_eq!(invalid(anonymous.auth.validate_token(nothing).await), ["access_token"]);
 }
 
-#[tokio::test]
-async fn a_token_ends_also_one_that_was_good_a_moment_ago() {
-    let server = AuthServer::start().await;
+async fn a_token_ends_also_one_that_was_good_a_moment_ago(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let token = ann.token.clone();
     assert!(validate(&mut ann, &token).await.active);
@@ -106,9 +110,8 @@ async fn a_token_ends_also_one_that_was_good_a_moment_ago() {
     assert_eq!(validate(&mut ann, &token).await, ValidateTokenResponse::default());
 }
 
-#[tokio::test]
-async fn a_token_of_another_issuer_is_not_good_though_the_key_is() {
-    let server = AuthServer::start().await;
+async fn a_token_of_another_issuer_is_not_good_though_the_key_is(on: Engine) {
+    let server = AuthServer::start_on(on).await;
     let token = server.register("ann").await.token;
     let server = server.restart_with([("AUTH_ISSUER", "somebody-else")]).await;
     let said = validate(&mut server.anonymous(), &token).await;

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use super::{Scene, hash, image_url, on_every_engine, refusal};
 
 on_every_engine!(
+    Scene:
     an_account_is_kept_as_it_was_given,
     a_name_and_an_address_belong_to_the_first,
     of_many_at_the_same_moment_one_gets_the_name,

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::{Scene, email, hash, image_url, on_every_engine, refusal, username};
 
 on_every_engine!(
+    Scene:
     a_change_touches_what_it_names,
     a_change_touches_nobody_else,
     a_new_name_frees_the_old_one,

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::{Scene, email, hash, on_every_engine, refusal, username};
 
 on_every_engine!(
+    Scene:
     each_write_of_a_group_has_its_own_answer,
     a_write_that_the_database_refuses_hurts_nobody_else,
     processes_that_want_each_others_names_both_come_to_an_end,

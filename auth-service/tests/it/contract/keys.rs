@@ -12,6 +12,7 @@ use shared::{clock::Time, database::Engine};
 use super::{Scene, on_every_engine};
 
 on_every_engine!(
+    Scene:
     a_key_is_kept_as_it_was_given,
     a_place_is_taken_once,
     what_comes_before_the_first_that_is_kept_is_forgotten,

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use super::{Scene, hash, on_every_engine, refusal};
 
 on_every_engine!(
+    Scene:
     a_password_is_replaced_and_nothing_else,
     a_password_that_was_not_checked_is_not_replaced,
     of_many_at_the_same_moment_one_replaces_it,

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, Identity, PASSWORD, Person, TaskServer, refused};
+use e2e::{AuthServer, Engine, Identity, PASSWORD, Person, TaskServer, on_every_engine, refused};
 use shared::pb::{auth::LoginRequest, task::ListTasksRequest};
 use tonic::{Code, metadata::AsciiMetadataValue};
 
 use super::Scene;
+
+on_every_engine!(
+    without_one_well_formed_authorization_nobody_is_let_in,
+    a_token_that_is_not_the_issuers_is_refused,
+    a_token_for_other_services_is_refused,
+    a_token_of_another_issuer_name_is_refused,
+    a_token_ends_also_one_that_was_good_a_moment_ago,
+);
 
 async fn refusal(mut person: Person) -> (Code, String) {
     let refused = refused(person.tasks.list_tasks(ListTasksRequest::default()).await);
@@ -18,9 +26,8 @@ fn sending(scene: &Scene, values: &[&str]) -> Person {
     Person::new("somebody", scene.server.channel(), Identity(values.collect()))
 }
 
-#[tokio::test]
-async fn without_one_well_formed_authorization_nobody_is_let_in() {
-    let scene = Scene::new().await;
+async fn without_one_well_formed_authorization_nobody_is_let_in(on: Engine) {
+    let scene = Scene::new(on).await;
     let good = format!("Bearer {}", scene.ann.token);
     assert_eq!(
         refusal(scene.server.anonymous()).await,
@@ -51,13 +58,12 @@ async fn without_one_well_formed_authorization_nobody_is_let_in() {
     }
 }
 
-#[tokio::test]
-async fn a_token_that_is_not_the_issuers_is_refused() {
-    let scene = Scene::new().await;
+async fn a_token_that_is_not_the_issuers_is_refused(on: Engine) {
+    let scene = Scene::new(on).await;
     let (head, signature) = scene.ann.token.rsplit_once('.').unwrap();
     let (header, payload) = head.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIn0";
-    let stranger = AuthServer::start().await.register("ann").await;
+    let stranger = AuthServer::start_on(on).await.register("ann").await;
     for token in [
         format!("{none}.{payload}."),
         format!("{none}.{payload}.{signature}"),
@@ -75,9 +81,8 @@ async fn a_token_that_is_not_the_issuers_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn a_token_for_other_services_is_refused() {
-    let mut scene = Scene::new().await;
+async fn a_token_for_other_services_is_refused(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let request = LoginRequest {
         login: "ann".to_owned(),
         password: PASSWORD.to_owned(),
@@ -92,17 +97,15 @@ async fn a_token_for_other_services_is_refused() {
     scene.ann.tasks.list_tasks(ListTasksRequest::default()).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_token_of_another_issuer_name_is_refused() {
-    let auth = AuthServer::start().await;
+async fn a_token_of_another_issuer_name_is_refused(on: Engine) {
+    let auth = AuthServer::start_on(on).await;
     let server = TaskServer::start_with(&auth, [("TASK_ISSUER", "somebody-else")]).await;
     let ann = server.register(&auth, "ann").await;
     assert_eq!(refusal(ann).await, (Code::Unauthenticated, "TOKEN_INVALID".to_owned()));
 }
 
-#[tokio::test]
-async fn a_token_ends_also_one_that_was_good_a_moment_ago() {
-    let mut scene = Scene::new().await;
+async fn a_token_ends_also_one_that_was_good_a_moment_ago(on: Engine) {
+    let mut scene = Scene::new(on).await;
     scene.auth.clock.advance(Duration::from_secs(15 * 60 + 4));
     scene.ann.tasks.list_tasks(ListTasksRequest::default()).await.unwrap();
     scene.auth.clock.advance(Duration::from_secs(1));

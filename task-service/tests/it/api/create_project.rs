@@ -1,14 +1,19 @@
 //! `ProjectService.CreateProject`.
 
-use e2e::refused;
+use e2e::{Engine, on_every_engine, refused};
 use shared::pb::task::{CreateProjectRequest, ListProjectsRequest, Project};
 use tonic::Code;
 
 use super::{Scene, bad_descriptions, bad_titles, create_project, invalid};
 
-#[tokio::test]
-async fn a_project_comes_back_as_it_was_sent() {
-    let mut scene = Scene::new().await;
+on_every_engine!(
+    a_project_comes_back_as_it_was_sent,
+    every_violation_is_reported_and_nothing_is_made,
+    the_quota_is_the_operators,
+);
+
+async fn a_project_comes_back_as_it_was_sent(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let sent = Project {
         id: "ignored".to_owned(),
         title: " Ünïcode 🦀 '); drop table projects; -- ".to_owned(),
@@ -25,9 +30,8 @@ async fn a_project_comes_back_as_it_was_sent() {
     assert!(made.id.len() == 36 && !made.etag.is_empty() && made.etag != sent.etag);
 }
 
-#[tokio::test]
-async fn every_violation_is_reported_and_nothing_is_made() {
-    let mut scene = Scene::new().await;
+async fn every_violation_is_reported_and_nothing_is_made(on: Engine) {
+    let mut scene = Scene::new(on).await;
     for title in bad_titles() {
         for description in bad_descriptions() {
             let project = Project { title: title.clone(), description, ..Project::default() };
@@ -42,9 +46,8 @@ async fn every_violation_is_reported_and_nothing_is_made() {
     assert_eq!(all.into_inner().projects, []);
 }
 
-#[tokio::test]
-async fn the_quota_is_the_operators() {
-    let mut scene = Scene::with([("TASK_PROJECT_QUOTA", "2")]).await;
+async fn the_quota_is_the_operators(on: Engine) {
+    let mut scene = Scene::with(on, [("TASK_PROJECT_QUOTA", "2")]).await;
     create_project(&mut scene.ann, "one").await;
     create_project(&mut scene.ann, "two").await;
     let project = Project { title: "three".to_owned(), ..Project::default() };

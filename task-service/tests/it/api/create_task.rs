@@ -1,6 +1,6 @@
 //! `TaskService.CreateTask`.
 
-use e2e::refused;
+use e2e::{Engine, on_every_engine, refused};
 use prost_types::Timestamp;
 use shared::pb::task::{CreateTaskRequest, Task, TaskPriority, TaskStatus};
 use tonic::Code;
@@ -10,13 +10,21 @@ use super::{
     invalid, titled, titles,
 };
 
+on_every_engine!(
+    a_task_comes_back_as_it_was_sent,
+    what_is_left_out_has_a_default_and_what_the_server_sets_is_ignored,
+    every_violation_is_reported_and_nothing_is_made,
+    the_project_must_be_the_callers_own,
+    the_quota_is_the_operators,
+    a_request_over_the_limit_is_refused,
+);
+
 fn create(task: Task) -> CreateTaskRequest {
     CreateTaskRequest { task: Some(task) }
 }
 
-#[tokio::test]
-async fn a_task_comes_back_as_it_was_sent() {
-    let mut scene = Scene::new().await;
+async fn a_task_comes_back_as_it_was_sent(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project = create_project(&mut scene.ann, "p").await;
     let sent = Task {
         project_id: project.id,
@@ -41,9 +49,8 @@ async fn a_task_comes_back_as_it_was_sent() {
     assert_eq!(get_task(&mut scene.ann, &made.id).await, made);
 }
 
-#[tokio::test]
-async fn what_is_left_out_has_a_default_and_what_the_server_sets_is_ignored() {
-    let mut scene = Scene::new().await;
+async fn what_is_left_out_has_a_default_and_what_the_server_sets_is_ignored(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let early = Some(Timestamp { seconds: 1, nanos: 0 });
     let sent = Task {
         id: ELSEWHERE.to_owned(),
@@ -66,9 +73,8 @@ async fn what_is_left_out_has_a_default_and_what_the_server_sets_is_ignored() {
     assert_eq!(made.complete_time, made.create_time);
 }
 
-#[tokio::test]
-async fn every_violation_is_reported_and_nothing_is_made() {
-    let mut scene = Scene::new().await;
+async fn every_violation_is_reported_and_nothing_is_made(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let times =
         [(0, -1), (0, 1_000_000_000), (253_402_300_800, 0), (-62_135_596_801, 0), (i64::MIN, 0)];
     for (index, title) in bad_titles().into_iter().enumerate() {
@@ -91,9 +97,8 @@ async fn every_violation_is_reported_and_nothing_is_made() {
     assert!(titles(&mut scene.ann).await.is_empty());
 }
 
-#[tokio::test]
-async fn the_project_must_be_the_callers_own() {
-    let mut scene = Scene::new().await;
+async fn the_project_must_be_the_callers_own(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let of_bob = create_project(&mut scene.bob, "bob's").await;
     let into = |project: &str| create(Task { project_id: project.to_owned(), ..titled("t") });
     let foreign = refused(scene.ann.tasks.create_task(into(&of_bob.id)).await);
@@ -103,9 +108,8 @@ async fn the_project_must_be_the_callers_own() {
     assert!(titles(&mut scene.ann).await.is_empty());
 }
 
-#[tokio::test]
-async fn the_quota_is_the_operators() {
-    let mut scene = Scene::with([("TASK_TASK_QUOTA", "1")]).await;
+async fn the_quota_is_the_operators(on: Engine) {
+    let mut scene = Scene::with(on, [("TASK_TASK_QUOTA", "1")]).await;
     create_task(&mut scene.ann, titled("one")).await;
     let refused = refused(scene.ann.tasks.create_task(create(titled("two"))).await);
     assert_eq!(refused.kind(), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
@@ -113,9 +117,8 @@ async fn the_quota_is_the_operators() {
     assert_eq!(titles(&mut scene.ann).await, ["one"]);
 }
 
-#[tokio::test]
-async fn a_request_over_the_limit_is_refused() {
-    let mut scene = Scene::new().await;
+async fn a_request_over_the_limit_is_refused(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let fits =
         Task { description: "🦀".repeat(10_000), title: "🦀".repeat(200), ..Task::default() };
     create_task(&mut scene.ann, fits).await;

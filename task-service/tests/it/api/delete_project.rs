@@ -1,18 +1,22 @@
 //! `ProjectService.DeleteProject`.
 
-use e2e::refused;
+use e2e::{Engine, on_every_engine, refused};
 use shared::pb::task::{DeleteProjectRequest, GetProjectRequest, Task};
 use tonic::Code;
 
 use super::{BAD_IDS, ELSEWHERE, Scene, create_project, create_task, get_task, invalid, titled};
 
+on_every_engine!(
+    a_project_with_tasks_stays_unless_forced,
+    what_is_foreign_stale_or_malformed_deletes_nothing,
+);
+
 fn delete(id: &str) -> DeleteProjectRequest {
     DeleteProjectRequest { id: id.to_owned(), ..DeleteProjectRequest::default() }
 }
 
-#[tokio::test]
-async fn a_project_with_tasks_stays_unless_forced() {
-    let mut scene = Scene::new().await;
+async fn a_project_with_tasks_stays_unless_forced(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project = create_project(&mut scene.ann, "one").await;
     let inside = Task { project_id: project.id.clone(), ..titled("t") };
     let task = create_task(&mut scene.ann, inside).await;
@@ -29,9 +33,8 @@ async fn a_project_with_tasks_stays_unless_forced() {
     assert_eq!(again.kind(), (Code::NotFound, "PROJECT_NOT_FOUND"));
 }
 
-#[tokio::test]
-async fn what_is_foreign_stale_or_malformed_deletes_nothing() {
-    let mut scene = Scene::new().await;
+async fn what_is_foreign_stale_or_malformed_deletes_nothing(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project = create_project(&mut scene.ann, "one").await;
     let foreign = refused(scene.bob.projects.delete_project(delete(&project.id)).await);
     let missing = refused(scene.bob.projects.delete_project(delete(ELSEWHERE)).await);

@@ -1,18 +1,22 @@
 //! `TaskService.DeleteTask`.
 
-use e2e::refused;
+use e2e::{Engine, on_every_engine, refused};
 use shared::pb::task::DeleteTaskRequest;
 use tonic::Code;
 
 use super::{BAD_IDS, ELSEWHERE, Scene, create_task, get_task, invalid, titled, titles};
 
+on_every_engine!(
+    a_deleted_task_leaves_the_lists,
+    what_is_foreign_stale_or_malformed_deletes_nothing,
+);
+
 fn delete(id: &str, etag: &str) -> DeleteTaskRequest {
     DeleteTaskRequest { id: id.to_owned(), etag: etag.to_owned() }
 }
 
-#[tokio::test]
-async fn a_deleted_task_leaves_the_lists() {
-    let mut scene = Scene::new().await;
+async fn a_deleted_task_leaves_the_lists(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let task = create_task(&mut scene.ann, titled("one")).await;
     create_task(&mut scene.ann, titled("two")).await;
     let answer = scene.ann.tasks.delete_task(delete(&task.id, &task.etag)).await.unwrap();
@@ -23,9 +27,8 @@ async fn a_deleted_task_leaves_the_lists() {
     assert_eq!(again.kind(), (Code::FailedPrecondition, "TASK_DELETED"));
 }
 
-#[tokio::test]
-async fn what_is_foreign_stale_or_malformed_deletes_nothing() {
-    let mut scene = Scene::new().await;
+async fn what_is_foreign_stale_or_malformed_deletes_nothing(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let task = create_task(&mut scene.ann, titled("one")).await;
     let foreign = refused(scene.bob.tasks.delete_task(delete(&task.id, "")).await);
     let missing = refused(scene.bob.tasks.delete_task(delete(ELSEWHERE, "")).await);

@@ -1,12 +1,17 @@
 //! `ProjectService.ListProjects`.
 
+use e2e::{Engine, on_every_engine};
 use shared::pb::task::{ListProjectsRequest, ListTasksRequest};
 
 use super::{Scene, create_project, create_task, invalid, titled};
 
-#[tokio::test]
-async fn pages_follow_each_other_to_the_end() {
-    let mut scene = Scene::new().await;
+on_every_engine!(
+    pages_follow_each_other_to_the_end,
+    a_page_token_is_good_for_its_caller_and_its_list,
+);
+
+async fn pages_follow_each_other_to_the_end(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let mut made = Vec::new();
     for number in 0..5 {
         scene.auth.clock.advance(std::time::Duration::from_millis(1));
@@ -28,9 +33,8 @@ async fn pages_follow_each_other_to_the_end() {
     }
 }
 
-#[tokio::test]
-async fn a_page_token_is_good_for_its_caller_and_its_list() {
-    let mut scene = Scene::new().await;
+async fn a_page_token_is_good_for_its_caller_and_its_list(on: Engine) {
+    let mut scene = Scene::new(on).await;
     for person in [&mut scene.ann, &mut scene.bob] {
         for _ in 0..2 {
             create_project(person, "p").await;

@@ -1,6 +1,6 @@
 //! `TaskService.ListTasks`.
 
-use e2e::{Person, refused};
+use e2e::{Engine, Person, on_every_engine, refused};
 use prost_types::Timestamp;
 use shared::pb::task::{
     CreateTaskRequest, DeleteTaskRequest, ListTasksRequest, Task, TaskPriority, TaskStatus,
@@ -8,6 +8,17 @@ use shared::pb::task::{
 use tonic::Code;
 
 use super::{ELSEWHERE, Scene, create_project, create_task, invalid, titled};
+
+on_every_engine!(
+    every_order_in_pages_of_any_size,
+    the_filters_keep_what_passes_all_of_them,
+    a_page_token_is_good_for_its_caller_filter_and_order,
+    every_violation_is_reported,
+    the_project_must_be_the_callers_own,
+    a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most,
+    a_page_ends_before_it_is_too_large_for_a_client,
+    the_order_of_the_statuses_does_not_matter,
+);
 
 /// Seven tasks of ann's that differ in everything, one of them deleted, and one of bob's.
 async fn seven(scene: &mut Scene) -> String {
@@ -46,9 +57,8 @@ async fn walk(person: &mut Person, request: ListTasksRequest) -> String {
     }
 }
 
-#[tokio::test]
-async fn every_order_in_pages_of_any_size() {
-    let mut scene = Scene::new().await;
+async fn every_order_in_pages_of_any_size(on: Engine) {
+    let mut scene = Scene::new(on).await;
     seven(&mut scene).await;
     for (order_by, expected) in [
         ("", "0 1 2 3 5 6"),
@@ -70,9 +80,8 @@ async fn every_order_in_pages_of_any_size() {
     }
 }
 
-#[tokio::test]
-async fn the_filters_keep_what_passes_all_of_them() {
-    let mut scene = Scene::new().await;
+async fn the_filters_keep_what_passes_all_of_them(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project_id = seven(&mut scene).await;
     let any = ListTasksRequest { page_size: 2, ..ListTasksRequest::default() };
     let due = |seconds| Some(Timestamp { seconds, nanos: 0 });
@@ -93,9 +102,8 @@ async fn the_filters_keep_what_passes_all_of_them() {
     }
 }
 
-#[tokio::test]
-async fn a_page_token_is_good_for_its_caller_filter_and_order() {
-    let mut scene = Scene::new().await;
+async fn a_page_token_is_good_for_its_caller_filter_and_order(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project_id = seven(&mut scene).await;
     let first = ListTasksRequest { page_size: 1, ..ListTasksRequest::default() };
     let page = scene.ann.tasks.list_tasks(first.clone()).await.unwrap().into_inner();
@@ -118,9 +126,8 @@ async fn a_page_token_is_good_for_its_caller_filter_and_order() {
     assert_eq!(scene.ann.tasks.list_tasks(larger).await.unwrap().into_inner().tasks.len(), 5);
 }
 
-#[tokio::test]
-async fn every_violation_is_reported() {
-    let mut scene = Scene::new().await;
+async fn every_violation_is_reported(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let request = ListTasksRequest {
         page_size: -1,
         page_token: "x".to_owned(),
@@ -162,9 +169,8 @@ async fn every_violation_is_reported() {
     assert_eq!(invalid(scene.ann.tasks.list_tasks(empty).await), ["due_end_time", "statuses"]);
 }
 
-#[tokio::test]
-async fn the_project_must_be_the_callers_own() {
-    let mut scene = Scene::new().await;
+async fn the_project_must_be_the_callers_own(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project_id = create_project(&mut scene.bob, "bob's").await.id;
     let of = |project_id: &str| ListTasksRequest {
         project_id: project_id.to_owned(),
@@ -178,9 +184,8 @@ async fn the_project_must_be_the_callers_own() {
     assert_eq!((own.tasks, own.next_page_token), (vec![], String::new()));
 }
 
-#[tokio::test]
-async fn a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most() {
-    let mut scene = Scene::new().await;
+async fn a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let urgent = Task { priority: TaskPriority::Urgent.into(), ..titled("t") };
     let mut writes = tokio::task::JoinSet::new();
     for _ in 0..1_001 {
@@ -198,9 +203,8 @@ async fn a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most() {
     }
 }
 
-#[tokio::test]
-async fn a_page_ends_before_it_is_too_large_for_a_client() {
-    let mut scene = Scene::new().await;
+async fn a_page_ends_before_it_is_too_large_for_a_client(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let large = Task { description: "🦀".repeat(10_000), ..titled("t") };
     for _ in 0..60 {
         create_task(&mut scene.ann, large.clone()).await;
@@ -211,9 +215,8 @@ async fn a_page_ends_before_it_is_too_large_for_a_client() {
     assert_eq!(walk(&mut scene.ann, request).await.split(' ').count(), 60);
 }
 
-#[tokio::test]
-async fn the_order_of_the_statuses_does_not_matter() {
-    let mut scene = Scene::new().await;
+async fn the_order_of_the_statuses_does_not_matter(on: Engine) {
+    let mut scene = Scene::new(on).await;
     seven(&mut scene).await;
     let first = ListTasksRequest { page_size: 1, statuses: vec![3, 1], ..Default::default() };
     let page = scene.ann.tasks.list_tasks(first).await.unwrap().into_inner();

@@ -1,20 +1,25 @@
 //! `ProjectService.UpdateProject`.
 
-use e2e::refused;
+use e2e::{Engine, on_every_engine, refused};
 use prost_types::FieldMask;
 use shared::pb::task::{GetProjectRequest, Project, UpdateProjectRequest};
 use tonic::Code;
 
 use super::{ELSEWHERE, Scene, create_project, invalid};
 
+on_every_engine!(
+    the_mask_says_what_changes,
+    every_violation_is_reported_and_nothing_changes,
+    a_stale_etag_is_aborted_and_a_foreign_project_not_found,
+);
+
 fn update(project: Project, paths: &[&str]) -> UpdateProjectRequest {
     let paths = paths.iter().map(ToString::to_string).collect();
     UpdateProjectRequest { project: Some(project), update_mask: Some(FieldMask { paths }) }
 }
 
-#[tokio::test]
-async fn the_mask_says_what_changes() {
-    let mut scene = Scene::new().await;
+async fn the_mask_says_what_changes(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let made = create_project(&mut scene.ann, "one").await;
     let sent = Project {
         id: made.id.clone(),
@@ -40,9 +45,8 @@ async fn the_mask_says_what_changes() {
     assert_eq!(project.project.unwrap().description, "");
 }
 
-#[tokio::test]
-async fn every_violation_is_reported_and_nothing_changes() {
-    let mut scene = Scene::new().await;
+async fn every_violation_is_reported_and_nothing_changes(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let made = create_project(&mut scene.ann, "one").await;
     let bad = Project {
         id: "x".to_owned(),
@@ -72,9 +76,8 @@ async fn every_violation_is_reported_and_nothing_changes() {
     assert_eq!(read.unwrap(), made);
 }
 
-#[tokio::test]
-async fn a_stale_etag_is_aborted_and_a_foreign_project_not_found() {
-    let mut scene = Scene::new().await;
+async fn a_stale_etag_is_aborted_and_a_foreign_project_not_found(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let made = create_project(&mut scene.ann, "one").await;
     let sent = Project { title: "two".to_owned(), ..made.clone() };
     scene.ann.projects.update_project(update(sent.clone(), &["title"])).await.unwrap();

@@ -1,6 +1,6 @@
 //! `TaskService.UpdateTask`.
 
-use e2e::refused;
+use e2e::{Engine, on_every_engine, refused};
 use prost_types::{FieldMask, Timestamp};
 use shared::pb::task::{DeleteTaskRequest, Task, TaskPriority, TaskStatus, UpdateTaskRequest};
 use tonic::Code;
@@ -10,14 +10,21 @@ use super::{
     invalid, titled,
 };
 
+on_every_engine!(
+    the_mask_says_what_changes,
+    no_mask_means_what_is_filled_and_a_star_everything,
+    every_violation_is_reported_and_nothing_changes,
+    a_task_or_project_of_somebody_else_and_none_are_one_answer,
+    a_stale_or_deleted_task_stays_as_it_is,
+);
+
 fn update(task: &Task, paths: &[&str]) -> UpdateTaskRequest {
     let paths = paths.iter().map(ToString::to_string).collect();
     UpdateTaskRequest { task: Some(task.clone()), update_mask: Some(FieldMask { paths }) }
 }
 
-#[tokio::test]
-async fn the_mask_says_what_changes() {
-    let mut scene = Scene::new().await;
+async fn the_mask_says_what_changes(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let project = create_project(&mut scene.ann, "p").await;
     let made = create_task(&mut scene.ann, titled("one")).await;
     let full = Task {
@@ -60,9 +67,8 @@ async fn the_mask_says_what_changes() {
     assert_eq!(emptied.title, "two");
 }
 
-#[tokio::test]
-async fn no_mask_means_what_is_filled_and_a_star_everything() {
-    let mut scene = Scene::new().await;
+async fn no_mask_means_what_is_filled_and_a_star_everything(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let task = Task { description: "kept".to_owned(), ..titled("one") };
     let made = create_task(&mut scene.ann, task).await;
     let sent = Task { id: made.id.clone(), ..titled("two") };
@@ -77,9 +83,8 @@ async fn no_mask_means_what_is_filled_and_a_star_everything() {
     assert_eq!(answer.into_inner().task.unwrap().description, "");
 }
 
-#[tokio::test]
-async fn every_violation_is_reported_and_nothing_changes() {
-    let mut scene = Scene::new().await;
+async fn every_violation_is_reported_and_nothing_changes(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let made = create_task(&mut scene.ann, titled("one")).await;
     for (index, title) in bad_titles().into_iter().enumerate() {
         let bad = Task {
@@ -113,9 +118,8 @@ async fn every_violation_is_reported_and_nothing_changes() {
     assert_eq!(get_task(&mut scene.ann, &made.id).await, made);
 }
 
-#[tokio::test]
-async fn a_task_or_project_of_somebody_else_and_none_are_one_answer() {
-    let mut scene = Scene::new().await;
+async fn a_task_or_project_of_somebody_else_and_none_are_one_answer(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let of_bob = create_project(&mut scene.bob, "bob's").await;
     let made = create_task(&mut scene.ann, titled("one")).await;
     let rename = Task { title: "two".to_owned(), etag: String::new(), ..made.clone() };
@@ -135,9 +139,8 @@ async fn a_task_or_project_of_somebody_else_and_none_are_one_answer() {
     assert_eq!(get_task(&mut scene.ann, &made.id).await, made);
 }
 
-#[tokio::test]
-async fn a_stale_or_deleted_task_stays_as_it_is() {
-    let mut scene = Scene::new().await;
+async fn a_stale_or_deleted_task_stays_as_it_is(on: Engine) {
+    let mut scene = Scene::new(on).await;
     let made = create_task(&mut scene.ann, titled("one")).await;
     let rename = Task { title: "two".to_owned(), ..made.clone() };
     scene.ann.tasks.update_task(update(&rename, &["title"])).await.unwrap();

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::{ALL, QUOTAS, Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
 
 on_every_engine!(
+    Scene:
     writes_at_once_get_their_own_answers,
     a_quota_holds_against_writes_at_once,
     of_equal_etags_at_once_one_wins,

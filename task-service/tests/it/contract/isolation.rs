@@ -14,6 +14,7 @@ use task_service::{
 use super::{ALL, Scene, new_project, new_task, on_every_engine, refusal, task_in, title};
 
 on_every_engine!(
+    Scene:
     what_is_foreign_is_not_there,
     a_twin_is_never_touched,
     a_broken_twin_is_never_read,

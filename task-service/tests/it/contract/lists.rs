@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Scene, at, new_project, new_task, on_every_engine, task_in};
 
 on_every_engine!(
+    Scene:
     projects_are_listed_once_each_in_the_order_of_creation,
     every_order_returns_every_task_once_at_any_page_size,
     the_filters_keep_what_passes_all_of_them,

@@ -10,6 +10,7 @@ use super::{
 };
 
 on_every_engine!(
+    Scene:
     a_project_is_kept_as_it_was_given,
     a_change_touches_what_it_names,
     a_stale_etag_changes_nothing,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{QUOTAS, Scene, at, description, new_task, on_every_engine, refusal, task_in, title};
 
 on_every_engine!(
+    Scene:
     a_task_is_kept_as_it_was_given,
     every_field_can_be_changed_and_emptied,
     complete_time_follows_the_status,

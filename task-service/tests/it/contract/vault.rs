@@ -6,7 +6,11 @@ use uuid::Uuid;
 
 use super::{Scene, on_every_engine};
 
-on_every_engine!(processes_on_one_database_share_the_page_key, the_saved_keys_are_those_saved_last,);
+on_every_engine!(
+    Scene:
+    processes_on_one_database_share_the_page_key,
+    the_saved_keys_are_those_saved_last,
+);
 
 async fn processes_on_one_database_share_the_page_key<DB: Engine>(scene: Scene<DB>) {
     let second = scene.second_store().await;
