@@ -13,6 +13,8 @@ use tonic::transport::Channel;
 use crate::{Engine, Identity, Person, Place};
 use running::Server;
 
+pub(crate) use running::healthy;
+
 /// When every test begins.
 const START: i64 = 1_800_000_000;
 /// What the signing keys are sealed with where no file can hold it.
@@ -56,6 +58,11 @@ impl AuthServer {
     /// The same with these settings.
     pub async fn start_with<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
         Self::start_at(Engine::Sqlite.place("auth").await, clock(), settings).await
+    }
+
+    /// A server with the time of this machine, by which programs go.
+    pub async fn start_now() -> Self {
+        Self::start_at(Engine::Sqlite.place("auth").await, Clock::system(), []).await
     }
 
     /// A server with an empty database on this engine.

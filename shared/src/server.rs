@@ -36,7 +36,7 @@ use tonic_reflection::server::Builder as Reflection;
 
 use crate::{metrics::Metrics, pb::FILE_DESCRIPTOR_SET};
 use call::Shell;
-use connection::Door;
+use connection::Acceptor;
 use health::Health;
 
 /// The most bytes of one response: what clients accept unless they are told otherwise.
@@ -73,11 +73,11 @@ pub async fn serve(
         .add_service(reflection(&service.names).build_v1()?)
         .add_service(reflection(&service.names).build_v1alpha()?);
     let shell = Shell::new(service.routes.routes(), &service.names, settings, &mut service.metrics);
-    let door = Arc::new(Door::new(shell, settings, &mut service.metrics));
+    let acceptor = Arc::new(Acceptor::new(shell, settings, &mut service.metrics));
 
     let mut serving = Box::pin(async {
         tokio::select! {
-            never = door.accept(calls) => never,
+            never = acceptor.accept(calls) => never,
             never = follow(settings.tls.clone()) => never,
             never = service.metrics.serve(scrapes) => never,
             never = async {
@@ -95,7 +95,7 @@ pub async fn serve(
     // Those who watch the health turn elsewhere before the listener is gone.
     drop(tokio::time::timeout(settings.limits.shutdown_delay, &mut serving).await);
     drop(serving);
-    door.drain(settings.limits.drain_timeout).await;
+    acceptor.drain(settings.limits.drain_timeout).await;
     Ok(())
 }
 

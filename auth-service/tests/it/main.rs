@@ -8,3 +8,7 @@ mod api;
 mod program;
 #[cfg(test)]
 mod unusable;
+#[cfg(test)]
+mod access_log;
+#[cfg(test)]
+mod under_load;

@@ -2,14 +2,14 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use e2e::{Engine, on_every_engine, on_postgres, postgres::Server};
+use e2e::{Engine, on_every_engine, on_postgres, postgres::Server, program::stderr};
 use shared::{
     database::{self, Database, Settings, Statement},
     on_engine,
 };
 use tokio::time::timeout;
 
-use crate::program::{SECRET, run, stderr};
+use crate::program::{PROGRAM, SECRET};
 
 /// How long the program may take to find out.
 const BOUND: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ async fn refusals(url: &str) -> Vec<String> {
     ];
     let mut refusals = Vec::new();
     for arguments in [["serve"].as_slice(), &["migrate"], &["keys", "list"], &["keys", "rotate"]] {
-        let output = run(directory.path(), arguments, &settings);
+        let output = PROGRAM.run(directory.path(), arguments, &settings);
         let output = timeout(BOUND, output).await.expect("it finds out in time");
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");

@@ -73,19 +73,23 @@ impl Server {
         self.endpoint().connect_lazy()
     }
 
-    /// Waits until the server says that it is healthy.
     pub(super) async fn healthy(self) -> Self {
-        let watch = async {
-            let mut client = HealthClient::new(self.channel());
-            let request = HealthCheckRequest { service: String::new() };
-            let mut states = client.watch(request).await.expect("health").into_inner();
-            while let Some(state) = states.message().await.expect("a state") {
-                if state.status() == ServingStatus::Serving {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, watch).await.expect("the server is healthy in time");
+        healthy(self.channel()).await;
         self
     }
+}
+
+/// Waits until the server at the other end says that it is healthy.
+pub(crate) async fn healthy(channel: Channel) {
+    let watch = async {
+        let mut client = HealthClient::new(channel);
+        let request = HealthCheckRequest { service: String::new() };
+        let mut states = client.watch(request).await.expect("health").into_inner();
+        while let Some(state) = states.message().await.expect("a state") {
+            if state.status() == ServingStatus::Serving {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, watch).await.expect("the server is healthy in time");
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 
 use super::{
     admission::Place,
@@ -19,16 +19,20 @@ use super::{
     drain::Drain,
     peer::{Offer, Peer},
     record::Record,
+    rpcs::Kind,
 };
 use crate::status;
 
-/// An answer that is larger keeps its call's place until it has been taken, so that the memory of
-/// all answers is bounded by the number of places.
-const SMALL: usize = 16 * 1024;
+/// An answer goes out in parts of this size, each when the peer has taken the one before. One that is
+/// larger keeps its call's place until the last, so that the memory of all answers is bounded by the
+/// number of places.
+pub(super) const PART: usize = 16 * 1024;
 
 /// The body of a response, with all that lasts as long as it does.
 pub(super) struct Answer {
     body: Body,
+    /// What is left of the frame that the body gave last.
+    rest: Bytes,
     /// What ends a stream from outside.
     end: Option<End>,
     is_over: bool,
@@ -70,31 +74,69 @@ impl Answer {
         peer: &Arc<Peer>,
         under_way: TaskTrackerToken,
     ) -> Self {
-        let peer = Arc::clone(peer);
-        let is_over = body.is_end_stream();
-        Self { body, end, is_over, record, place, peer, offer: None, _under_way: under_way }
+        Self {
+            is_over: body.is_end_stream(),
+            body,
+            rest: Bytes::new(),
+            end,
+            record,
+            place,
+            peer: Arc::clone(peer),
+            offer: None,
+            _under_way: under_way,
+        }
     }
 
-    /// Ends the stream with this status.
+    /// Ends the answer with this status.
     fn end(&mut self, status: &Status) -> Result<Frame<Bytes>, Status> {
         self.is_over = true;
+        let better = self.explain(status);
+        let status = better.as_ref().unwrap_or(status);
         self.record.end(status.code());
         let mut trailers = http::HeaderMap::new();
         status.add_header(&mut trailers)?;
         Ok(Frame::trailers(trailers))
     }
 
-    /// Looks at a part of the answer that is about to go out.
-    fn offer(&mut self, frame: &Frame<Bytes>) {
-        if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
-            self.record.end(status.code());
-            self.is_over = true;
+    /// A status in the middle of an answer as ours are. A stream is still being asked then; anybody
+    /// else has been understood, and it is the answer that can not be written.
+    fn explain(&self, status: &Status) -> Option<Status> {
+        let Record { rpc, id, .. } = &self.record;
+        let is_ours = !status.details().is_empty();
+        match (status.code(), rpc.kind) {
+            (Code::Internal, _) if is_ours => Some(status::internal(id.as_str())),
+            (Code::Internal, Kind::Stream) => Some(status::unreadable()),
+            (Code::Internal | Code::OutOfRange, Kind::Unary | Kind::Check) if !is_ours => {
+                tracing::error!(cause = status.message(), "an answer can not be written");
+                Some(status::internal(id.as_str()))
+            }
+            _ => None,
         }
-        let is_small = frame.data_ref().is_none_or(|data| data.len() <= SMALL);
-        if is_small && self.end.is_none() {
-            self.place = None;
+    }
+
+    /// Passes on what the body gives.
+    fn pass(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                if data.len() <= PART && self.end.is_none() {
+                    self.place = None;
+                }
+                self.rest = data;
+                return Ok(self.part());
+            }
+            Err(frame) => frame,
+        };
+        match frame.trailers_ref().and_then(Status::from_header_map) {
+            Some(status) => self.end(&status),
+            None => Ok(frame),
         }
+    }
+
+    /// Offers the next part to the peer.
+    fn part(&mut self) -> Frame<Bytes> {
         self.offer = Some(self.peer.offer());
+        let size = self.rest.len().min(PART);
+        Frame::data(self.rest.split_to(size))
     }
 }
 
@@ -111,12 +153,12 @@ impl http_body::Body for Answer {
         if self.is_over {
             return Poll::Ready(None);
         }
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.part())));
+        }
         let body = Pin::new(&mut self.body);
         match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
-            Ok(Poll::Ready(Some(Ok(frame)))) => {
-                self.offer(&frame);
-                Poll::Ready(Some(Ok(frame)))
-            }
+            Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(self.pass(frame))),
             Ok(Poll::Ready(Some(Err(status)))) => Poll::Ready(Some(self.end(&status))),
             Ok(Poll::Ready(None)) => Poll::Ready(None),
             Ok(Poll::Pending) => match self.end.as_mut().map(|end| end.0.as_mut().poll(cx)) {

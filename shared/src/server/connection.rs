@@ -18,7 +18,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Limits, Settings, call::Shell, drain::Drain, peer::Peer, preface::Preface};
+use super::{
+    Limits, Settings, answer::PART, call::Shell, drain::Drain, peer::Peer, preface::Preface,
+};
 use crate::metrics::{Counter, Metrics};
 
 /// How long the listener rests when the system gives it no more sockets.
@@ -27,7 +29,7 @@ const REST: Duration = Duration::from_millis(50);
 const WINDOW: u32 = 1024 * 1024;
 
 /// Lets connections in and keeps them.
-pub(super) struct Door {
+pub(super) struct Acceptor {
     shell: Arc<Shell>,
     tls: Option<TlsAcceptor>,
     limits: Limits,
@@ -36,7 +38,7 @@ pub(super) struct Door {
     drain: Drain,
 }
 
-impl Door {
+impl Acceptor {
     pub(super) fn new(shell: Shell, settings: &Settings, metrics: &mut Metrics) -> Self {
         let limits = settings.limits.clone();
         let places = Arc::new(Semaphore::new(limits.connections));
@@ -72,10 +74,10 @@ impl Door {
                 self.refused.inc();
                 continue;
             };
-            let door = Arc::clone(self);
+            let acceptor = Arc::clone(self);
             self.drain.connections.spawn(async move {
                 let _place = place;
-                door.connect(socket, addr).await;
+                acceptor.connect(socket, addr).await;
             });
         }
     }
@@ -138,12 +140,18 @@ impl Door {
     }
 
     fn http2(&self) -> http2::Builder<TokioExecutor> {
+        let calls = self.limits.calls_per_connection;
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
             .auto_date_header(false)
-            .max_concurrent_streams(self.limits.calls_per_connection)
+            .max_concurrent_streams(calls)
+            // A client may take back all that it has begun, before we have looked at any of it. One
+            // that goes on with it is cut off.
+            .max_pending_accept_reset_streams(usize::try_from(calls).ok())
             .max_header_list_size(self.limits.header_size)
+            // A peer that does not take what it asks for has no more than this held for each call.
+            .max_send_buf_size(PART)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .keep_alive_interval(self.limits.keepalive_interval)

@@ -28,8 +28,14 @@ impl Drain {
         self.connections.close();
         self.calls.close();
         let quiet = async {
-            self.calls.wait().await;
-            sleep(FAREWELL).await;
+            loop {
+                self.calls.wait().await;
+                sleep(FAREWELL).await;
+                // A call may have come from a peer that had not seen it yet.
+                if self.calls.is_empty() {
+                    return;
+                }
+            }
         };
         let done = async {
             tokio::select! {

@@ -10,8 +10,8 @@ use crate::metrics::code_name;
 /// A call under way. It is counted when it begins, and told when it is dropped.
 #[derive(Debug)]
 pub(super) struct Record {
-    rpc: Arc<Rpc>,
-    id: CallId,
+    pub(super) rpc: Arc<Rpc>,
+    pub(super) id: CallId,
     peer: SocketAddr,
     begun: Instant,
     code: Option<Code>,
@@ -34,7 +34,7 @@ impl Drop for Record {
         let (code, took) = (self.code.unwrap_or(Code::Cancelled), self.begun.elapsed());
         self.rpc.metrics.handled(code, took);
         let (rpc, id, peer) = (self.rpc.path.as_str(), self.id.as_str(), self.peer);
-        let (code, ms) = (code_name(code), took.as_secs_f64() * 1_000.0);
+        let (code, ms) = (code_name(code), (took.as_secs_f64() * 1e6).round() / 1e3);
         if self.rpc.is_own {
             tracing::info!(target: "access", rpc, code, ms, id, %peer);
         } else {

@@ -1,5 +1,5 @@
 //! What other services lean on: which tokens are refused and how that looks from outside, how keys
-//! are learnt and kept, and how writes reach the database.
+//! are learnt and kept, how writes reach the database, and what a server bears.
 
 #[cfg(test)]
 mod support;
@@ -12,5 +12,7 @@ mod bearer;
 mod door;
 #[cfg(test)]
 mod follow_keys;
+#[cfg(test)]
+mod server;
 #[cfg(test)]
 mod verifier;

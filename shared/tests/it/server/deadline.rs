@@ -1,0 +1,48 @@
+//! Calls that take too long, by the client's measure and by ours.
+
+use std::time::{Duration, Instant};
+
+use tonic::Code;
+
+use super::{
+    Served,
+    client::{health, order},
+    service::DO,
+};
+
+fn late() -> (Code, String) {
+    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned())
+}
+
+#[tokio::test]
+async fn a_call_ends_at_its_deadline_and_at_the_servers_if_that_is_sooner() {
+    let server = Served::with([("CALL_TIMEOUT", "1s")]).await;
+    let mut client = server.client().await;
+    for (timeout, least) in [("100m", 100), ("1H", 1_000), ("nonsense", 1_000)] {
+        let begun = Instant::now();
+        let headers = [("grpc-timeout", timeout), ("x-request-id", "late")];
+        let answer = client.begin(DO, &headers, &order("wait")).await.end().await;
+        assert_eq!((answer.kind(), answer.id.as_str()), (late(), "late"));
+        let (took, least) = (begun.elapsed(), Duration::from_millis(least));
+        assert!(took >= least && took < least + Duration::from_millis(800), "{timeout}: {took:?}");
+        // Whatever the handler was at is over.
+        server.service.until_running(0).await;
+    }
+    assert_eq!(client.call().await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_the_clients_deadline_and_at_no_other() {
+    let server = Served::with([("CALL_TIMEOUT", "100ms")]).await;
+    let mut client = server.client().await;
+    let mut endless = client.watch(&[]).await.answered().await.unwrap();
+    endless.next().await.unwrap().unwrap();
+    let headers = [("grpc-timeout", "300m"), ("x-request-id", "watch")];
+    let watch = client.watch(&headers).await;
+    let answer = watch.end().await;
+    assert_eq!((answer.kind(), answer.id.as_str()), (late(), "watch"));
+    assert_eq!(health(&answer.data), 1);
+    // The other has been open for longer by now, and still tells of changes.
+    server.stop();
+    assert_eq!(health(&endless.next().await.unwrap().unwrap()), 2);
+}

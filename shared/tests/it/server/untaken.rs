@@ -1,0 +1,93 @@
+//! Answers that their clients do not take.
+
+use std::time::Duration;
+
+use h2::client::Builder;
+use tokio::time::interval;
+use tonic::Code;
+
+use super::{
+    Served,
+    client::{Client, framed, order},
+    raw::{self, END_HEADERS, END_STREAM, HEADERS, Raw, frame},
+    service::DO,
+};
+
+const MAX_WINDOW: u32 = (1 << 31) - 1;
+const INITIAL_WINDOW_SIZE: u16 = 4;
+const WINDOW_UPDATE: u8 = 8;
+
+fn window(size: u32) -> Builder {
+    let mut settings = Builder::new();
+    settings.initial_window_size(size);
+    settings
+}
+
+#[tokio::test]
+async fn a_large_answer_keeps_its_place_until_its_client_is_cut_off() {
+    let server = Served::with([("CALL_TIMEOUT", "500ms"), ("MAX_CALLS", "1")]).await;
+    let mut honest = server.client().await;
+    // None of it, the first bytes, and some parts of it.
+    for size in [0, 10, 50_000] {
+        let mut greedy = Client::connect_as(server.addr, &window(size)).await;
+        let answer = greedy.order("big 1048576").await.answered().await.unwrap();
+        assert_eq!(honest.call().await, Code::ResourceExhausted, "{size}");
+        drop(greedy.closed().await);
+        assert!(answer.end().await.is_err(), "{size}");
+        server.until("server_calls", 0).await;
+        server.until("server_connections", 1).await;
+        assert_eq!(honest.call().await, Code::Ok);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_opens_its_window_and_reads_nothing_is_cut_off() {
+    let server = Served::with([("CALL_TIMEOUT", "500ms"), ("MAX_CALLS", "16")]).await;
+    let mut honest = server.client().await;
+    let mut mute = Raw::begun(server.addr, &[(INITIAL_WINDOW_SIZE, MAX_WINDOW)]).await;
+    let all = (MAX_WINDOW - 65_535).to_be_bytes();
+    mute.write(&frame(WINDOW_UPDATE, 0, 0, &all)).await.unwrap();
+    // More than the system takes for it.
+    for stream in (1..32).step_by(2) {
+        let head = frame(HEADERS, END_HEADERS, stream, &raw::head(DO));
+        let body = frame(raw::DATA, END_STREAM, stream, &framed(&order("big 4000000")));
+        mute.write(&[head, body].concat()).await.unwrap();
+    }
+    server.until("server_connections", 1).await;
+    server.until("server_calls", 0).await;
+    assert_eq!(honest.call().await, Code::Ok);
+    drop(mute);
+}
+
+#[tokio::test]
+async fn a_small_answer_gives_its_place_back_and_its_client_is_cut_off_all_the_same() {
+    let server = Served::with([("CALL_TIMEOUT", "500ms"), ("MAX_CALLS", "1")]).await;
+    let mut honest = server.client().await;
+    let mut greedy = Client::connect_as(server.addr, &window(0)).await;
+    let mut untaken = Vec::new();
+    for _ in 0..10 {
+        untaken.push(greedy.order("big 1000").await.answered().await.unwrap());
+        server.until("server_calls", 0).await;
+    }
+    assert_eq!(honest.call().await, Code::Ok);
+    drop(greedy.closed().await);
+    for answer in untaken {
+        assert!(answer.end().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_but_moves_on_is_borne() {
+    let server = Served::with([("CALL_TIMEOUT", "500ms")]).await;
+    let mut slow = Client::connect_as(server.addr, &window(16_384)).await;
+    let mut answer = slow.order("big 400000").await.answered().await.unwrap();
+    // Longer than the timeout in all.
+    let mut bits = interval(Duration::from_millis(40));
+    let mut taken = 0;
+    while let Some(part) = answer.next().await.unwrap() {
+        taken += part.len();
+        bits.tick().await;
+    }
+    assert!(taken > 400_000);
+    assert_eq!(answer.end().await.unwrap().status.code(), Code::Ok);
+}
