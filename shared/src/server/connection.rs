@@ -103,7 +103,8 @@ impl Acceptor {
     }
 
     async fn serve(&self, io: impl AsyncRead + AsyncWrite + Unpin, addr: SocketAddr) {
-        let io = Preface::new(io, self.limits.handshake_timeout);
+        let patience = self.limits.call_timeout;
+        let io = Preface::new(io, self.limits.handshake_timeout, patience);
         let begun = io.begun();
         let peer = Arc::new(Peer::new(addr, self.limits.streams_per_connection));
         let service = service_fn(|request| {
@@ -111,7 +112,6 @@ impl Acceptor {
             async move { Ok::<_, Infallible>(shell.call(&peer, request).await) }
         });
         let mut connection = pin!(self.http2().serve_connection(TokioIo::new(io), service));
-        let patience = self.limits.call_timeout;
         let mut ticks = interval(patience / 4);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending = false;

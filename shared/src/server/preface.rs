@@ -1,4 +1,4 @@
-//! A peer that connects and then says nothing is not waited for.
+//! A peer that connects and then says nothing is not waited for, nor is one that stops to read.
 
 use std::{
     io,
@@ -19,24 +19,50 @@ use tokio::{
 /// How many bytes open an HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
-/// A stream of bytes whose first ones must come in time.
+/// A stream of bytes whose first ones must come in time, and that must take what is written to it.
 #[derive(Debug)]
 pub(super) struct Preface<IO> {
     io: IO,
     missing: usize,
     patience: Option<Pin<Box<Sleep>>>,
     begun: Arc<AtomicBool>,
+    /// How long the peer may take nothing of what is written.
+    write_timeout: Duration,
+    /// When that ends, while the peer takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO> Preface<IO> {
-    pub(super) fn new(io: IO, patience: Duration) -> Self {
-        let patience = Some(Box::pin(sleep(patience)));
-        Self { io, missing: PREFACE, patience, begun: Arc::default() }
+    pub(super) fn new(io: IO, patience: Duration, write_timeout: Duration) -> Self {
+        Self {
+            io,
+            missing: PREFACE,
+            patience: Some(Box::pin(sleep(patience))),
+            begun: Arc::default(),
+            write_timeout,
+            stuck: None,
+        }
     }
 
     /// Becomes true when the peer has opened its connection.
     pub(super) fn begun(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.begun)
+    }
+
+    /// Fails what the peer has not let happen for too long. HTTP/2 would wait for ever: even its
+    /// keepalive wants to say farewell before it closes.
+    fn in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        stuck.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -67,15 +93,18 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Preface<IO> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.in_time(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.in_time(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.in_time(cx, shut)
     }
 
     fn poll_write_vectored(
@@ -83,7 +112,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Preface<IO> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
+        self.in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -17,6 +17,9 @@ const MAX_WINDOW: u32 = (1 << 31) - 1;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const WINDOW_UPDATE: u8 = 8;
 
+const STARTED: &str = "grpc_server_started_total{grpc_type=\"unary\",\
+    grpc_service=\"taskmanager.auth.v1.AuthService\",grpc_method=\"ValidateToken\"}";
+
 fn window(size: u32) -> Builder {
     let mut settings = Builder::new();
     settings.initial_window_size(size);
@@ -40,23 +43,49 @@ async fn a_large_answer_keeps_its_place_until_its_client_is_cut_off() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_opens_its_window_and_reads_nothing_is_cut_off() {
-    let server = Served::with([("CALL_TIMEOUT", "500ms"), ("MAX_CALLS", "16")]).await;
-    let mut honest = server.client().await;
+/// A client that lets everything come, asks for this as often as it may, and reads nothing.
+async fn mute(server: &Served, orders: u32, text: &str) -> Raw {
     let mut mute = Raw::begun(server.addr, &[(INITIAL_WINDOW_SIZE, MAX_WINDOW)]).await;
+    // Beside the honest one.
+    server.until("server_connections", 2).await;
     let all = (MAX_WINDOW - 65_535).to_be_bytes();
     mute.write(&frame(WINDOW_UPDATE, 0, 0, &all)).await.unwrap();
-    // More than the system takes for it.
-    for stream in (1..32).step_by(2) {
+    for stream in (0..orders).map(|order| 2 * order + 1) {
         let head = frame(HEADERS, END_HEADERS, stream, &raw::head(DO));
-        let body = frame(raw::DATA, END_STREAM, stream, &framed(&order("big 4000000")));
+        let body = frame(raw::DATA, END_STREAM, stream, &framed(&order(text)));
         mute.write(&[head, body].concat()).await.unwrap();
     }
-    server.until("server_connections", 1).await;
-    server.until("server_calls", 0).await;
-    assert_eq!(honest.call().await, Code::Ok);
+    mute
+}
+
+#[tokio::test]
+async fn a_client_that_opens_its_window_and_reads_nothing_is_cut_off() {
+    let settings =
+        [("CALL_TIMEOUT", "500ms"), ("KEEPALIVE_INTERVAL", "1s"), ("KEEPALIVE_TIMEOUT", "1s")];
+    let server = Served::with(settings).await;
+    let mut honest = server.client().await;
+    // More than the system takes for it: in large answers, and in small ones.
+    for (orders, text) in [(16, "big 4000000"), (2_000, "big 16000")] {
+        let mute = mute(&server, orders, text).await;
+        server.until("server_connections", 1).await;
+        server.until("server_calls", 0).await;
+        assert_eq!(honest.call().await, Code::Ok);
+        drop(mute);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_waits_for_the_network_keeps_its_place() {
+    let server = Served::with([]).await;
+    let mut honest = server.client().await;
+    let mute = mute(&server, 200, "big 200000").await;
+    server.until(STARTED, 200).await;
+    for _ in 0..100 {
+        assert_eq!(honest.call().await, Code::Ok);
+    }
+    assert!(server.metric("server_calls").await > 0);
     drop(mute);
+    server.until("server_calls", 0).await;
 }
 
 #[tokio::test]
