@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(
             faults,
             "AUTH_ADDR is no loopback address: calls would not be encrypted (set TLS_CERT and TLS_KEY, or AUTH_ALLOW_PLAINTEXT=true)\n\
-             AUTH_DATABASE_URL must be sqlite://<file> or postgres://<user>:<password>@<host>/<database>\n\
+             AUTH_DATABASE_URL must begin with sqlite://, postgres:// or postgresql://\n\
              AUTH_SECRET_KEY must be at least 32 bytes\n\
              AUTH_ISSUER must be 1 to 64 visible ASCII characters\n\
              AUTH_AUDIENCES must contain the name that AUTH_AUDIENCE sets\n\

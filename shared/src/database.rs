@@ -7,6 +7,7 @@
 mod corrupt;
 mod door;
 mod engine;
+mod fault;
 mod postgres;
 mod settings;
 mod sqlite;
@@ -15,17 +16,19 @@ mod statement;
 pub use corrupt::Corrupt;
 pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};
+pub use fault::{OpenError, is_unavailable};
 pub use settings::{EngineName, Settings, UrlFault};
 pub use sqlx::{Postgres, Sqlite};
 pub use statement::Statement;
 
-use std::{io, ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, time::Duration};
 
 use futures_util::future::BoxFuture;
-use sqlx::{ConnectOptions, Connection, Pool, migrate::MigrateError, pool::PoolConnection};
+use sqlx::{ConnectOptions, Connection, Pool, pool::PoolConnection};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::metrics::Metrics;
+use fault::{is_lost, within};
 
 /// How long a read waits for a connection, and a write for a new one, before it gives up.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -144,102 +147,4 @@ async fn give_back<DB: Engine>(mut connection: PoolConnection<DB>) {
     let back = connection.return_to_pool();
     // Given up, it is closed.
     drop(timeout(ACQUIRE_TIMEOUT, back).await);
-}
-
-/// Waits for the database, but not for ever: it may be frozen, or its machine gone without a word.
-async fn within<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    let late =
-        || Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
-    timeout(limit, work).await.unwrap_or_else(|_| late())
-}
-
-/// Why a database does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The URL names no database that can be used; the reason never holds a password.
-    #[error("{0}")]
-    Url(String),
-    /// The directory or the file can not be made or read.
-    #[error("{path}: {source}")]
-    File {
-        /// The path that is at fault.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The database does not answer, or is none.
-    #[error("the database does not open: {0}")]
-    Connect(#[from] sqlx::Error),
-    /// A newer version of this software has been here.
-    #[error("the database was migrated by a newer version of this program (migration {0})")]
-    Newer(i64),
-    /// The schema is not one that this version can use.
-    #[error("the database can not be migrated: {0}")]
-    Migrate(MigrateError),
-}
-
-impl From<MigrateError> for OpenError {
-    fn from(error: MigrateError) -> Self {
-        if let MigrateError::VersionMissing(version) = error {
-            Self::Newer(version)
-        } else {
-            Self::Migrate(error)
-        }
-    }
-}
-
-/// Whether the database was away rather than at fault: the same call may succeed later.
-#[must_use]
-#[expect(clippy::wildcard_enum_match_arm, reason = "what sqlx adds is a fault until looked at")]
-pub fn is_unavailable(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient(&code)),
-        _ => false,
-    }
-}
-
-/// Whether the connection is of no use any more.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a connection is good until it is known not to be"
-)]
-fn is_lost(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_end(&code)),
-        _ => false,
-    }
-}
-
-/// Whether PostgreSQL has ended the connection, for all or for this one (also for saying nothing
-/// too long in a transaction), or has become a standby, on which there is nothing to write.
-fn is_end(code: &str) -> bool {
-    code.starts_with("57P") || code.starts_with("08") || ["25P03", "25006"].contains(&code)
-}
-
-/// Whether the wait for the database was given up.
-fn is_late(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
-}
-
-/// Whether an engine's error code tells of its state and not of the statement: SQLite's primary
-/// code (the low byte) or PostgreSQL's SQLSTATE.
-fn is_transient(code: &str) -> bool {
-    const SQLITE: [u32; 5] = [5, 6, 10, 13, 14]; // busy, locked, I/O error, disk full, can't open
-    const POSTGRES: [&str; 3] = ["40", "53", "57"]; // rollback, resources, operator
-    match code.parse::<u32>() {
-        Ok(number) if code.len() < 5 => SQLITE.contains(&(number & 0xff)),
-        _ => is_end(code) || POSTGRES.iter().any(|class| code.starts_with(class)),
-    }
 }

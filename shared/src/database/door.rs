@@ -5,27 +5,20 @@
 //! has queued up while it was busy, runs it as one transaction and answers after the commit: the
 //! group grows with the load and waits for nobody, and its members share one flush to the disk.
 
-use std::{
-    collections::VecDeque,
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+mod counts;
+mod keeper;
 
-use futures_util::FutureExt;
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Database, Engine, Statement, is_late, is_lost, is_unavailable, within};
+use super::{Database, Engine};
 use crate::metrics::Metrics;
+use counts::Counts;
+use keeper::Doorkeeper;
 
 /// How many writes may wait. More are refused rather than delayed.
 const QUEUE: usize = 4096;
-/// How many writes share a transaction at the most.
-const GROUP: usize = 512;
-/// How often a write is run that PostgreSQL rolls back for the sake of others.
-const ATTEMPTS: u32 = 5;
 
 /// A write on its way through the door: a value that says what to do, with a [`Slot`] for the
 /// answer.
@@ -116,17 +109,6 @@ pub struct Door<W> {
     counts: Arc<Counts>,
 }
 
-/// How writes have ended.
-#[derive(Debug, Default)]
-struct Counts {
-    committed: AtomicU64,
-    failed: AtomicU64,
-    /// Not done, for nobody waited any more when the group formed.
-    dropped: AtomicU64,
-    /// Done or failed, but nobody waited for the answer any more.
-    unclaimed: AtomicU64,
-}
-
 impl<W> std::fmt::Debug for Door<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Door").field("room", &self.queue.capacity()).finish_non_exhaustive()
@@ -148,8 +130,7 @@ impl<W: Write> Door<W> {
     {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let counts = Arc::<Counts>::default();
-        let keeper = Doorkeeper { database, writer, idle: None, counts: Arc::clone(&counts) };
-        tokio::spawn(keeper.run(waiting));
+        tokio::spawn(Doorkeeper::new(database, writer, Arc::clone(&counts)).run(waiting));
         Self { queue, counts }
     }
 
@@ -175,181 +156,6 @@ impl<W: Write> Door<W> {
         metrics.gauge("db_write_queue_length", "Writes that wait for a transaction", move || {
             queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
         });
-        let mut count = |name, help, read: fn(&Counts) -> &AtomicU64| {
-            let counts = Arc::clone(&self.counts);
-            metrics.count(name, help, move || read(&counts).load(Ordering::Relaxed));
-        };
-        count("db_writes_committed", "Writes that are in the database", |it| &it.committed);
-        count("db_writes_failed", "Writes that have failed", |it| &it.failed);
-        count("db_writes_dropped", "Writes whose caller had gone before they began", |it| {
-            &it.dropped
-        });
-        count("db_writes_unclaimed", "Writes whose caller had gone when they were done", |it| {
-            &it.unclaimed
-        });
+        Counts::report(&self.counts, metrics);
     }
-}
-
-impl Counts {
-    /// Counts a write that is about to be answered.
-    fn settle(&self, write: &impl Write, outcome: &Result<(), WriteError>) {
-        let ended = if outcome.is_ok() { &self.committed } else { &self.failed };
-        ended.fetch_add(1, Ordering::Relaxed);
-        if write.is_abandoned() {
-            self.unclaimed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// The task behind the door.
-struct Doorkeeper<DB: Engine, R> {
-    database: Database<DB>,
-    writer: R,
-    /// The writing connection, while no transaction is open on it.
-    idle: Option<DB::Connection>,
-    counts: Arc<Counts>,
-}
-
-/// Where a transaction ended that did not commit.
-enum Fault {
-    /// Before anything was asked of the members: no connection, no transaction.
-    Begin(sqlx::Error),
-    /// In a statement; it has been rolled back.
-    Statement(sqlx::Error),
-    /// In the code that runs the statements; it has been rolled back.
-    Panic,
-    /// In the commit: nobody knows whether it happened.
-    Commit(sqlx::Error),
-}
-
-impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
-    async fn run(mut self, mut waiting: mpsc::Receiver<R::Write>) {
-        let mut group = Vec::new();
-        while waiting.recv_many(&mut group, GROUP).await > 0 {
-            let waited = group.len();
-            group.retain(|write| !write.is_abandoned());
-            let dropped = u64::try_from(waited - group.len()).unwrap_or_default();
-            self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
-            self.commit(std::mem::take(&mut group)).await;
-        }
-    }
-
-    /// Commits a group. One that fails before its commit is halved and run again, down to the
-    /// members at fault, so that they hurt nobody else.
-    async fn commit(&mut self, group: Vec<R::Write>) {
-        let mut parts = VecDeque::from([(group, 1)]);
-        while let Some((mut part, attempt)) = parts.pop_front() {
-            if part.is_empty() {
-                continue;
-            }
-            let outcome = match self.transaction(&mut part).await {
-                Ok(()) => Ok(()),
-                Err(fault) if fault.is_of_a_member() && part.len() > 1 => {
-                    let rest = part.split_off(part.len() / 2);
-                    parts.push_front((rest, 1));
-                    parts.push_front((part, 1));
-                    continue;
-                }
-                Err(fault) if attempt < fault.attempts() => {
-                    parts.push_front((part, attempt + 1));
-                    continue;
-                }
-                Err(fault) => Err(fault.into_error()),
-            };
-            if let Err(error) = &outcome {
-                tracing::warn!(%error, writes = part.len(), "a group of writes failed");
-            }
-            for write in part {
-                self.counts.settle(&write, &outcome);
-                write.settle(outcome.clone());
-            }
-        }
-    }
-
-    /// Runs one transaction. The connection is put back only when its transaction has ended.
-    async fn transaction(&mut self, group: &mut [R::Write]) -> Result<(), Fault> {
-        let limit = self.database.timeout;
-        let mut connection = self.begin().await.map_err(Fault::Begin)?;
-        let run = within(limit, self.writer.run(&mut connection, group));
-        let fault = match AssertUnwindSafe(run).catch_unwind().await {
-            Ok(Ok(())) => {
-                let commit = Statement::<DB>::new("commit");
-                within(limit, commit.all(&mut connection)).await.map_err(Fault::Commit)?;
-                self.idle = Some(connection);
-                return Ok(());
-            }
-            Ok(Err(error)) if is_lost(&error) => return Err(Fault::Statement(error)),
-            Ok(Err(error)) => Fault::Statement(error),
-            // What the panic left on the connection is unknown, so the connection goes with it.
-            Err(_) => return Err(Fault::Panic),
-        };
-        let rollback = Statement::<DB>::new("rollback");
-        if within(limit, rollback.all(&mut connection)).await.is_ok() {
-            self.idle = Some(connection);
-        }
-        Err(fault)
-    }
-
-    /// Begins a transaction. A connection that has gone stale while it was idle is replaced.
-    async fn begin(&mut self) -> Result<DB::Connection, sqlx::Error> {
-        let limit = self.database.timeout;
-        let begin = || Statement::<DB>::new(DB::BEGIN);
-        if let Some(mut connection) = self.idle.take() {
-            match within(limit, begin().all(&mut connection)).await {
-                Ok(_) => return Ok(connection),
-                Err(error) if is_lost(&error) && !is_late(&error) => {
-                    tracing::info!(%error, "the writing connection is made anew");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let mut connection = self.database.connect_writer().await?;
-        within(limit, begin().all(&mut connection)).await?;
-        Ok(connection)
-    }
-}
-
-impl Fault {
-    /// Whether one member may have caused it, so that the others deserve another run.
-    fn is_of_a_member(&self) -> bool {
-        match self {
-            Self::Statement(error) => !is_unavailable(error) || is_rollback(error),
-            Self::Panic => true,
-            Self::Begin(_) | Self::Commit(_) => false,
-        }
-    }
-
-    /// How often a write that meets this is run. What may have been committed is never run again.
-    fn attempts(&self) -> u32 {
-        match self {
-            Self::Statement(error) | Self::Commit(error) if is_rollback(error) => ATTEMPTS,
-            // The connection was lost before the commit; a new one may do.
-            Self::Statement(error) if is_lost(error) && !is_late(error) => 2,
-            Self::Begin(_) | Self::Statement(_) | Self::Panic | Self::Commit(_) => 1,
-        }
-    }
-
-    fn into_error(self) -> WriteError {
-        match self {
-            Self::Statement(error) | Self::Commit(error) if is_rollback(&error) => {
-                WriteError::Conflict(Arc::new(error))
-            }
-            Self::Commit(error) => WriteError::Unknown(Arc::new(error)),
-            Self::Begin(error) => WriteError::Unavailable(Arc::new(error)),
-            Self::Statement(error) if is_unavailable(&error) || is_lost(&error) => {
-                WriteError::Unavailable(Arc::new(error))
-            }
-            Self::Statement(error) => WriteError::Refused(Arc::new(error)),
-            Self::Panic => WriteError::Panicked,
-        }
-    }
-}
-
-/// Whether PostgreSQL gave up this transaction for the sake of another one (class 40): running it
-/// again is what it asks for.
-fn is_rollback(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code.len() == 5 && code.starts_with("40"))
 }

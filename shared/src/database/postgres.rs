@@ -7,12 +7,12 @@ use sqlx::{ConnectOptions, Pool, Postgres, pool::PoolOptions, postgres::PgConnec
 
 use super::{
     ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
-    engine::migrate, within,
+    engine::migrate, fault::within,
 };
 
-/// How long the server keeps a transaction whose client says nothing: the client's machine may be
-/// gone, and its locks would stay.
-const IDLE_TRANSACTION: Duration = Duration::from_mins(1);
+/// How much longer than its client the server waits. The client must give up first: a server that
+/// gives up waiting for a standby calls the commit done.
+const GRACE: Duration = Duration::from_secs(1);
 
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";
@@ -42,9 +42,12 @@ impl Engine for Postgres {
         // A pool would wait for a server that is not there, and then not say so.
         let connection = within(ACQUIRE_TIMEOUT, options.connect()).await?;
         migrate(connection, migrations.postgres).await?;
+        // What a client leaves behind that is gone, the server ends: statements, and the locks of
+        // transactions.
+        let limit = (settings.timeout + GRACE).as_millis();
         let options = options.options([
-            ("statement_timeout", settings.timeout.as_millis()),
-            ("idle_in_transaction_session_timeout", IDLE_TRANSACTION.as_millis()),
+            ("statement_timeout", limit),
+            ("idle_in_transaction_session_timeout", limit),
         ]);
         let readers: Pool<Self> = PoolOptions::new()
             .max_connections(settings.connections)

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
 use crate::env::Env;
 
@@ -71,29 +71,52 @@ impl Settings {
     /// The file, if it is one.
     #[must_use]
     pub fn file(&self) -> Option<PathBuf> {
-        let url = self.url.expose_secret();
-        let options = SqliteConnectOptions::from_str(url).ok();
-        let options = options.filter(|_| self.engine == EngineName::Sqlite)?;
-        Some(options.get_filename().to_path_buf())
+        match self.engine {
+            EngineName::Sqlite => sqlite_file(self.url.expose_secret()),
+            EngineName::Postgres => None,
+        }
     }
 }
 
 impl FromStr for EngineName {
     type Err = UrlFault;
 
+    /// The engine of a whole URL.
     fn from_str(url: &str) -> Result<Self, UrlFault> {
         match url.split_once("://") {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite),
-            Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(Self::Postgres),
-            _ => Err(UrlFault),
+            Some(("sqlite", _)) => match sqlite_file(url) {
+                Some(_) => Ok(Self::Sqlite),
+                None => Err(UrlFault::NoFile),
+            },
+            Some(("postgres" | "postgresql", _)) => match PgConnectOptions::from_str(url) {
+                Ok(_) => Ok(Self::Postgres),
+                Err(_) => Err(UrlFault::Postgres),
+            },
+            _ => Err(UrlFault::Engine),
         }
     }
 }
 
-/// A URL of no engine that there is.
+/// The file that a URL of SQLite names. A database in memory has none, and keeps nothing.
+fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let path = SqliteConnectOptions::from_str(url).ok()?.get_filename().to_path_buf();
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    (!in_memory && !path.as_os_str().is_empty()).then_some(path)
+}
+
+/// What is wrong with a URL. It never holds a part of it, which may be a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be sqlite://<file> or postgres://<user>:<password>@<host>/<database>")]
-pub struct UrlFault;
+pub enum UrlFault {
+    /// There is no such engine.
+    #[error("must begin with sqlite://, postgres:// or postgresql://")]
+    Engine,
+    /// A database in memory keeps nothing.
+    #[error("must name a file, as sqlite://data/file.db")]
+    NoFile,
+    /// Malformed.
+    #[error("must be a URL of PostgreSQL, as postgres://user:password@host:5432/database")]
+    Postgres,
+}
 
 /// Runs an expression with a type name standing for the engine that the settings name. This is the
 /// only place that tells engines apart; what it runs is generic.
@@ -111,4 +134,55 @@ macro_rules! on_engine {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Settings, String> {
+        let mut env = Env::of("T_", settings.iter().copied());
+        let settings = Settings::read(&mut env, "test", "sqlite://data/test.db");
+        env.finish(settings).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn the_url_says_which_engine_it_is() {
+        let default = read(&[]).unwrap();
+        assert_eq!((default.engine, default.connections), (EngineName::Sqlite, 16));
+        assert_eq!(default.file(), Some("data/test.db".into()));
+        for url in
+            ["postgres://ann:hunter2@db/auth", "postgresql://%2Frun/auth?sslmode=verify-full"]
+        {
+            let settings = read(&[("T_DATABASE_URL", url)]).unwrap();
+            assert_eq!((settings.engine, settings.file()), (EngineName::Postgres, None), "{url}");
+            assert!(!format!("{settings:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_used_is_told_and_the_url_is_not() {
+        for url in [
+            "hunter2",
+            "mysql://ann:hunter2@db/auth",
+            "sqlite://",
+            "sqlite://hunter2?mode=memory",
+            "sqlite://:memory:",
+            "postgres://ann:hunter2@db:port/auth",
+            "postgres://ann@db/auth?sslmode=hunter2",
+        ] {
+            let fault = read(&[("T_DATABASE_URL", url)]).unwrap_err();
+            assert!(fault.starts_with("T_DATABASE_URL must "), "{url}: {fault}");
+            assert!(!fault.contains("hunter2") && !fault.contains('\n'), "{url}: {fault}");
+        }
+    }
+
+    #[test]
+    fn the_url_may_be_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "postgres://ann:hunter2@db/auth\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let settings = read(&[("T_DATABASE_URL_FILE", path)]).unwrap();
+        assert_eq!(settings.engine, EngineName::Postgres);
+    }
 }

@@ -57,9 +57,6 @@ impl Engine for Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().to_path_buf();
-        if url.contains(":memory:") || url.contains("mode=memory") || path.as_os_str().is_empty() {
-            return Err(OpenError::Url("a SQLite URL must name a file".to_owned()));
-        }
         let directory = make_private(&path)
             .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
 
@@ -165,15 +162,5 @@ mod tests {
         let database = Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
         let refusal = database.read(Statement::new("create table t (a)")).await.unwrap_err();
         assert!(refusal.to_string().contains("readonly"), "{refusal}");
-    }
-
-    #[tokio::test]
-    async fn a_database_in_memory_is_refused() {
-        for url in ["sqlite://:memory:", "sqlite://x.db?mode=memory"] {
-            assert!(matches!(
-                Database::<Sqlite>::open(&settings(url), &NONE).await.unwrap_err(),
-                OpenError::Url(_)
-            ));
-        }
     }
 }
