@@ -51,5 +51,7 @@ impl Drain {
         }
         self.over.cancel();
         self.connections.wait().await;
+        // An answer may have gone out before its call has written its line of the log.
+        drop(timeout(FAREWELL, self.calls.wait()).await);
     }
 }
