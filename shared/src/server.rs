@@ -9,7 +9,7 @@ mod settings;
 mod limits;
 mod listen;
 mod connection;
-mod preface;
+mod patient;
 mod peer;
 mod tls;
 mod call;

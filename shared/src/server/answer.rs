@@ -156,15 +156,16 @@ impl http_body::Body for Answer {
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.part())));
         }
+        // Looked at first: a stream that always has something to say must end too.
+        if let Some(Poll::Ready(status)) = self.end.as_mut().map(|end| end.0.as_mut().poll(cx)) {
+            return Poll::Ready(Some(self.end(&status)));
+        }
         let body = Pin::new(&mut self.body);
         match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
             Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(self.pass(frame))),
             Ok(Poll::Ready(Some(Err(status)))) => Poll::Ready(Some(self.end(&status))),
             Ok(Poll::Ready(None)) => Poll::Ready(None),
-            Ok(Poll::Pending) => match self.end.as_mut().map(|end| end.0.as_mut().poll(cx)) {
-                Some(Poll::Ready(status)) => Poll::Ready(Some(self.end(&status))),
-                Some(Poll::Pending) | None => Poll::Pending,
-            },
+            Ok(Poll::Pending) => Poll::Pending,
             Err(panic) => Poll::Ready(Some(self.end(&panicked(&*panic)))),
         }
     }

@@ -1,12 +1,6 @@
 //! Connections: how many, how they begin, how long a silent one is borne.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,7 +13,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Limits, Settings, answer::PART, call::Shell, drain::Drain, peer::Peer, preface::Preface,
+    Limits, Settings, answer::PART, call::Shell, drain::Drain, patient::Patient, peer::Peer,
 };
 use crate::metrics::{Counter, Metrics};
 
@@ -104,8 +98,7 @@ impl Acceptor {
 
     async fn serve(&self, io: impl AsyncRead + AsyncWrite + Unpin, addr: SocketAddr) {
         let patience = self.limits.call_timeout;
-        let io = Preface::new(io, self.limits.handshake_timeout, patience);
-        let begun = io.begun();
+        let io = Patient::new(io, self.limits.handshake_timeout, patience);
         let peer = Arc::new(Peer::new(addr, self.limits.streams_per_connection));
         let service = service_fn(|request| {
             let (shell, peer) = (Arc::clone(&self.shell), Arc::clone(&peer));
@@ -124,9 +117,6 @@ impl Acceptor {
                     return;
                 }
                 () = self.drain.begun.cancelled(), if !ending => {
-                    if !begun.load(Ordering::Relaxed) {
-                        return;
-                    }
                     connection.as_mut().graceful_shutdown();
                     ending = true;
                 }

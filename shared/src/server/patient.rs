@@ -3,10 +3,6 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,32 +17,25 @@ const PREFACE: usize = 24;
 
 /// A stream of bytes whose first ones must come in time, and that must take what is written to it.
 #[derive(Debug)]
-pub(super) struct Preface<IO> {
+pub(super) struct Patient<IO> {
     io: IO,
     missing: usize,
     patience: Option<Pin<Box<Sleep>>>,
-    begun: Arc<AtomicBool>,
     /// How long the peer may take nothing of what is written.
     write_timeout: Duration,
     /// When that ends, while the peer takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl<IO> Preface<IO> {
+impl<IO> Patient<IO> {
     pub(super) fn new(io: IO, patience: Duration, write_timeout: Duration) -> Self {
         Self {
             io,
             missing: PREFACE,
             patience: Some(Box::pin(sleep(patience))),
-            begun: Arc::default(),
             write_timeout,
             stuck: None,
         }
-    }
-
-    /// Becomes true when the peer has opened its connection.
-    pub(super) fn begun(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.begun)
     }
 
     /// Fails what the peer has not let happen for too long. HTTP/2 would wait for ever: even its
@@ -66,7 +55,7 @@ impl<IO> Preface<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Preface<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for Patient<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -81,13 +70,12 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Preface<IO> {
         self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
         if self.missing == 0 {
             self.patience = None;
-            self.begun.store(true, Ordering::Relaxed);
         }
         read
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Preface<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Patient<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
