@@ -5,6 +5,7 @@ mod programs;
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -12,14 +13,14 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use line::Line;
 pub use programs::is_here;
 
-use crate::{Place, until};
+use crate::{Place, tls::Authority, until};
 use programs::{Account, programs};
 
 /// Ends the server, and what is left of it, when the tests' process closes the pipe by ending,
@@ -35,6 +36,7 @@ rm -rf "$dir"
 #[derive(Debug)]
 pub struct Server {
     directory: TempDir,
+    port: u16,
     options: &'static [&'static str],
     account: Option<Account>,
     postmaster: Child,
@@ -65,11 +67,43 @@ impl Server {
         Self::start_with(&[]).await
     }
 
+    /// A server of a test's own that can also be reached at `localhost`, over TLS, with a
+    /// certificate of this authority.
+    pub async fn start_encrypted(authority: &Authority) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let server = Self::start_at(port, &["-c", "listen_addresses=localhost"]).await;
+        let (cert, key) = authority.issue("localhost");
+        for (file, name) in [(cert, "server.crt"), (key, "server.key")] {
+            let place = server.directory.path().join("data").join(name);
+            fs::copy(file, &place).expect("the file is copied");
+            if let Some(account) = server.account {
+                account.own(&place, 0o600);
+            }
+        }
+        let mut operator = server.connect().await;
+        operator.execute("alter system set ssl = on").await.expect("a setting");
+        operator.execute("select pg_reload_conf()").await.expect("it is taken over");
+        until("the server encrypts", async || {
+            let mut operator = server.connect().await;
+            let ssl = operator.fetch_one("select current_setting('ssl')").await.expect("a row");
+            ssl.get::<String, _>(0) == "on"
+        })
+        .await;
+        server
+    }
+
     async fn start_with(options: &'static [&'static str]) -> Self {
+        Self::start_at(5432, options).await
+    }
+
+    /// Starts a server whose socket, in a directory of its own, is named after this port.
+    async fn start_at(port: u16, options: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let account = Account::unprivileged();
         if let Some(account) = account {
-            account.own(directory.path());
+            account.own(directory.path(), 0o755);
         }
         let output = command(directory.path(), account, "initdb")
             .args(["--pgdata", "data", "--username", "test", "--auth", "trust", "--no-sync"])
@@ -81,8 +115,8 @@ impl Server {
         watch.args(["-c", WATCH]).env("dir", directory.path()).stdin(Stdio::piped());
         // Out of reach of Ctrl-C, which would end it before it can end the server.
         let watch = watch.process_group(0).stderr(Stdio::null()).spawn().expect("a shell");
-        let postmaster = postmaster(directory.path(), account, options);
-        let mut server = Self { directory, options, account, postmaster, _watch: watch };
+        let postmaster = postmaster(directory.path(), account, port, options);
+        let mut server = Self { directory, port, options, account, postmaster, _watch: watch };
         server.ready().await;
         server
     }
@@ -90,6 +124,16 @@ impl Server {
     /// A place for a new database.
     pub async fn place(&self) -> Place {
         Place::on(self.database().await)
+    }
+
+    /// A place for a new database that is reached over TLS, at this name for the machine, by who
+    /// trusts the authority in this file.
+    pub async fn encrypted_place(&self, machine: &str, authority: &Path) -> Place {
+        let url = self.database().await;
+        let (_, database) = url.rsplit_once('/').expect("a URL");
+        let (port, authority) = (self.port, authority.display());
+        let tls = format!("sslmode=verify-full&sslrootcert={authority}");
+        Place::on(format!("postgres://test@{machine}:{port}/{database}?{tls}"))
     }
 
     /// The URL of a new, empty database.
@@ -106,7 +150,7 @@ impl Server {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://test@{}/{database}", host(&self.directory))
+        format!("postgres://test@{}:{}/{database}", host(&self.directory), self.port)
     }
 
     /// Ends it as an operator does who does not wait for its clients.
@@ -123,7 +167,8 @@ impl Server {
 
     /// Starts it again.
     pub async fn start_again(&mut self) {
-        self.postmaster = postmaster(self.directory.path(), self.account, self.options);
+        let directory = self.directory.path();
+        self.postmaster = postmaster(directory, self.account, self.port, self.options);
         self.ready().await;
     }
 
@@ -214,10 +259,11 @@ fn command(directory: &Path, account: Option<Account>, program: &str) -> Command
 }
 
 /// The first process of the server.
-fn postmaster(directory: &Path, account: Option<Account>, options: &[&str]) -> Child {
+fn postmaster(directory: &Path, account: Option<Account>, port: u16, options: &[&str]) -> Child {
     let log = fs::OpenOptions::new().append(true).create(true).open(directory.join("log"));
     let mut command = command(directory, account, "postgres");
-    command.args(["-D", "data", "-c", "listen_addresses="]).arg("-k").arg(directory).args(options);
+    command.args(["-D", "data", "-c", "listen_addresses=", "-p", &port.to_string()]);
+    command.arg("-k").arg(directory).args(options);
     // Out of reach of Ctrl-C, as above.
     command.process_group(0).stdout(Stdio::null()).stderr(log.expect("a log"));
     command.spawn().expect("a server")

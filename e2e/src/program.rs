@@ -158,6 +158,11 @@ impl Running {
         value.trim_end_matches(".0").parse().expect("a whole number")
     }
 
+    /// Ends it at once, with no chance to put anything in order.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it is killed");
+    }
+
     /// Ends it as an operator does. What it has said, and its exit code.
     pub async fn end(mut self) -> (String, Option<i32>) {
         let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));

@@ -60,10 +60,9 @@ impl Account {
         Some(account.expect("an unprivileged account"))
     }
 
-    /// Gives the directory away.
-    pub(super) fn own(self, directory: &Path) {
-        chown(directory, Some(self.user), Some(self.group)).expect("the directory is given away");
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(directory, open).expect("and can be entered");
+    /// Gives a file or a directory away.
+    pub(super) fn own(self, path: &Path, mode: u32) {
+        chown(path, Some(self.user), Some(self.group)).expect("it is given away");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode is set");
     }
 }

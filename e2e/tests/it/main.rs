@@ -15,6 +15,8 @@ mod contention;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod database_tls;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod settings;

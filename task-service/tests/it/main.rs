@@ -10,3 +10,5 @@ mod program;
 mod cancelled;
 #[cfg(test)]
 mod under_load;
+#[cfg(test)]
+mod killed;
