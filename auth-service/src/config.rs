@@ -1,12 +1,17 @@
 //! What the operator can set: the only reader of the environment.
 
-use std::{net::Ipv4Addr, path::PathBuf, thread::available_parallelism, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::PathBuf,
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use shared::{
     database,
     env::{Env, Faults, is_name},
-    server,
+    server::{self, Probe},
     telemetry::LogFormat,
     trust::{Expected, MAX_TOKEN_LIFE},
 };
@@ -22,6 +27,15 @@ const LEAST_COST: Cost = Cost { memory_kib: 19_456, passes: 2 };
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
+
+/// Where it listens unless it is told otherwise.
+const ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 50051));
+
+/// What `healthcheck` needs to know, whatever is wrong with the rest of the configuration.
+#[must_use]
+pub fn probe() -> Probe {
+    Probe::read(&mut Env::load("AUTH_"), ADDR)
+}
 
 /// Everything that this service can be told.
 #[derive(Debug, Clone)]
@@ -71,7 +85,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(env: &mut Env) -> Result<Self, Faults> {
-        let server = server::Settings::read(env, (Ipv4Addr::LOCALHOST, 50051).into());
+        let server = server::Settings::read(env, ADDR);
         let database = database::Settings::read(env, "auth-service", "sqlite://data/auth.db");
         let secret_key = secret_key(env, &database);
         let issuer = env.name("AUTH_ISSUER", "taskmanager");
@@ -189,7 +203,7 @@ mod tests {
         .to_string();
         assert_eq!(
             faults,
-            "AUTH_ADDR is no loopback address: calls would not be encrypted (set TLS_CERT and TLS_KEY, or AUTH_ALLOW_PLAINTEXT=true)\n\
+            "AUTH_ADDR is no loopback address, and calls are not encrypted: set AUTH_TLS_CERT and its key, or AUTH_ALLOW_PLAINTEXT=true\n\
              AUTH_DATABASE_URL must begin with sqlite://, postgres:// or postgresql://\n\
              AUTH_SECRET_KEY must be at least 32 bytes\n\
              AUTH_ISSUER must be 1 to 64 visible ASCII characters\n\

@@ -222,12 +222,15 @@ impl Env {
     fn read_secret(&mut self, name: &str, path: &Path) -> Option<SecretString> {
         match fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => {
-                self.fault(name, format!("_FILE: {} is empty", path.display()));
+                self.fault(
+                    &format!("{name}_FILE"),
+                    format!("names {}, which is empty", path.display()),
+                );
                 None
             }
             Ok(text) => Some(text.strip_suffix('\n').unwrap_or(&text).into()),
             Err(fault) => {
-                self.fault(name, format!("_FILE: {}: {fault}", path.display()));
+                self.fault(&format!("{name}_FILE"), format!("names {}: {fault}", path.display()));
                 None
             }
         }

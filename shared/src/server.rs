@@ -18,14 +18,15 @@ mod admission;
 mod deadline;
 mod record;
 mod answer;
+mod end;
 mod rpcs;
 mod health;
-mod healthcheck;
+mod probe;
 mod drain;
 
-pub use healthcheck::{Unhealthy, healthcheck};
 pub use limits::Limits;
-pub use listen::{Listeners, ended_by_operator};
+pub use listen::{Listeners, block_on, ended_by_operator};
+pub use probe::{Probe, Unhealthy};
 pub use settings::Settings;
 pub use tls::{Identity, TlsFault};
 
@@ -34,13 +35,16 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 use tonic::service::RoutesBuilder;
 use tonic_reflection::server::Builder as Reflection;
 
-use crate::{metrics::Metrics, pb::FILE_DESCRIPTOR_SET};
+use crate::{metrics::Metrics, pb::FILE_DESCRIPTOR_SET, telemetry};
 use call::Shell;
 use connection::Acceptor;
 use health::Health;
 
 /// The most bytes of one response: what clients accept unless they are told otherwise.
 pub const MAX_RESPONSE_SIZE: usize = 4 * 1024 * 1024;
+
+/// The most bytes of one request for health or reflection.
+const COMMON_REQUEST_SIZE: usize = 16 * 1024;
 
 /// A service without its listener: its RPCs, the names that its health is asked by, its metrics.
 #[derive(Debug)]
@@ -66,12 +70,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let Listeners { calls, metrics: scrapes } = listeners.into();
+    telemetry::report(&mut service.metrics);
     let (health, checks) = Health::of(&service.names).await;
     service
         .routes
-        .add_service(checks)
-        .add_service(reflection(&service.names).build_v1()?)
-        .add_service(reflection(&service.names).build_v1alpha()?);
+        .add_service(checks.max_decoding_message_size(COMMON_REQUEST_SIZE))
+        .add_service(
+            reflection(&service.names).build_v1()?.max_decoding_message_size(COMMON_REQUEST_SIZE),
+        )
+        .add_service(
+            reflection(&service.names)
+                .build_v1alpha()?
+                .max_decoding_message_size(COMMON_REQUEST_SIZE),
+        );
     let shell = Shell::new(service.routes.routes(), &service.names, settings, &mut service.metrics);
     let acceptor = Arc::new(Acceptor::new(shell, settings, &mut service.metrics));
 

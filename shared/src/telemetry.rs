@@ -1,14 +1,17 @@
 //! What the service tells its operator.
 
-use std::{error::Error, fmt, io::Write, process::ExitCode, str::FromStr};
+use std::{error::Error, fmt, io::Write, process::ExitCode, str::FromStr, sync::OnceLock};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::env::Env;
+use crate::{env::Env, metrics::Metrics};
 
 /// How many lines may wait to be written. More are dropped rather than slow a call down.
 const LINES: usize = 16_384;
+
+/// How many lines have been dropped by this process.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub fn start(format: LogFormat) -> Telemetry {
         .buffered_lines_limit(LINES)
         .lossy(true)
         .finish(std::io::stderr());
+    // The first call in a process decides, here as below.
+    let _ = DROPPED.set(writer.error_counter());
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = match format {
         LogFormat::Json => events.json().flatten_event(true).with_span_list(false).try_init(),
@@ -71,6 +76,14 @@ pub fn start(format: LogFormat) -> Telemetry {
         tracing::debug!("events are being written already");
     }
     Telemetry { _writer: guard }
+}
+
+/// Shows how many lines have been dropped.
+pub(crate) fn report(metrics: &mut Metrics) {
+    metrics.count("log_lines_dropped", "Lines of the log that were dropped", || {
+        let dropped = DROPPED.get().map_or(0, ErrorCounter::dropped_lines);
+        u64::try_from(dropped).unwrap_or(u64::MAX)
+    });
 }
 
 /// Says on the standard error why the program ends, and ends it with this code.

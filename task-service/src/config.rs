@@ -1,16 +1,25 @@
 //! The settings of this service, and the only place that reads them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use shared::{
     database,
     env::{Env, Faults},
-    server,
+    server::{self, Probe},
     telemetry::LogFormat,
     trust::{Expected, Issuer},
 };
 
 use crate::store::Quotas;
+
+/// Where it listens unless it is told otherwise.
+const ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 50052));
+
+/// What `healthcheck` needs to know, whatever is wrong with the rest of the configuration.
+#[must_use]
+pub fn probe() -> Probe {
+    Probe::read(&mut Env::load("TASK_"), ADDR)
+}
 
 /// Everything that this service can be told.
 #[derive(Debug, Clone)]
@@ -44,7 +53,7 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn read(env: &mut Env) -> Result<Self, Faults> {
         let config = Self {
-            server: server::Settings::read(env, (Ipv4Addr::LOCALHOST, 50052).into()),
+            server: server::Settings::read(env, ADDR),
             log_format: LogFormat::read(env),
             database: database::Settings::read(env, "task-service", "sqlite://data/task.db"),
             auth: Issuer::read(env, "http://127.0.0.1:50051"),

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use shared::{
     clock::Clock,
-    server::{Listeners, ended_by_operator, healthcheck},
+    server::{Listeners, block_on, ended_by_operator},
     telemetry,
 };
-use task_service::{config::Config, migrate, serve};
+use task_service::{
+    config::{self, Config},
+    migrate, serve,
+};
 
 /// Keeps users' projects and tasks, each user's own.
 #[derive(Parser)]
@@ -20,26 +23,44 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Ask the server of this machine whether it is ready; the exit code says
+    Healthcheck,
+    #[command(flatten)]
+    Configured(Configured),
+}
+
+/// What needs the whole configuration.
+#[derive(Subcommand)]
+enum Configured {
     /// Serve until SIGTERM or Ctrl-C (the default)
     Serve,
     /// Bring the schema of the database up to date
     Migrate,
-    /// Ask the server of this machine whether it is ready; the exit code says
-    Healthcheck,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    block_on(program(Arguments::parse())).unwrap_or_else(|error| telemetry::fail(1, &error))
+}
+
+async fn program(arguments: Arguments) -> ExitCode {
+    match arguments.command.unwrap_or(Command::Configured(Configured::Serve)) {
+        Command::Configured(command) => perform(command).await,
+        Command::Healthcheck => match config::probe().ask().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(unhealthy) => telemetry::fail(1, &unhealthy),
+        },
+    }
+}
+
+async fn perform(command: Configured) -> ExitCode {
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(faults) => return telemetry::fail(2, &faults),
     };
     let _telemetry = telemetry::start(config.log_format);
-    let done = match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => run(config).await,
-        Command::Migrate => migrate(&config).await.map_err(Into::into),
-        Command::Healthcheck => healthcheck(&config.server).await.map_err(Into::into),
+    let done = match command {
+        Configured::Serve => run(config).await,
+        Configured::Migrate => migrate(&config).await.map_err(Into::into),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,17 +1,22 @@
 //! The program itself: what it says, what it leaves behind, and how it ends.
 
-use std::fs;
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use e2e::{
     Identity, PASSWORD,
     program::{Program, mode, stderr, stdout},
+    tls::Authority,
 };
 use tempfile::TempDir;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::api::{account, credentials, logs_in, me, register, tokens};
 
 pub(crate) const SECRET: &str = "correct-horse-battery-staple-0001";
 const OTHER_SECRET: &str = "another-horse-battery-staple-0002";
+
+/// How long the program may take for anything.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) const PROGRAM: Program = Program {
     file: env!("CARGO_BIN_EXE_auth-service"),
@@ -176,4 +181,21 @@ async fn no_secret_is_ever_logged() {
     {
         assert!(!said.contains(secret), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_read_holds_nothing_up() {
+    let (directory, authority) = (TempDir::new().unwrap(), Authority::new());
+    let (cert, key) = authority.issue("localhost");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let (cert_path, key_path) = (path(&cert), path(&key));
+    let settings = [("AUTH_TLS_CERT", cert_path.as_str()), ("AUTH_TLS_KEY", &key_path)];
+    let running = PROGRAM.start(directory.path(), &settings).await;
+    fs::remove_file(&cert).unwrap();
+    assert!(Command::new("mkfifo").arg(&cert).status().unwrap().success());
+    // This succeeds when the program begins to read, which it will for as long as nothing comes.
+    let writer = spawn_blocking(move || fs::OpenOptions::new().write(true).open(cert));
+    let _writer = timeout(PATIENCE, writer).await.unwrap().unwrap().unwrap();
+    let (said, code) = timeout(PATIENCE, running.end()).await.expect("it ends all the same");
+    assert_eq!(code, Some(0), "{said}");
 }

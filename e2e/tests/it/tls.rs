@@ -7,7 +7,7 @@ use shared::{
     clock::Clock,
     env::{Env, Faults},
     pb::{auth::ListSigningKeysRequest, task::ListTasksRequest},
-    server::{self, Unhealthy, healthcheck},
+    server::{self, Probe, Unhealthy},
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, time::timeout};
@@ -58,8 +58,12 @@ impl Encrypted {
         anybody.auth.list_signing_keys(ListSigningKeysRequest {}).await.is_ok()
     }
 
+    fn probe(&self) -> Probe {
+        Probe { addr: self.settings.addr, tls: true }
+    }
+
     async fn healthy(self) -> Self {
-        until("it is healthy", async || healthcheck(&self.settings).await.is_ok()).await;
+        until("it is healthy", async || self.probe().ask().await.is_ok()).await;
         self
     }
 }
@@ -75,7 +79,7 @@ async fn until(what: &str, mut asked: impl AsyncFnMut() -> bool) {
 }
 
 /// task-service that trusts whoever answers at this port with a certificate of this authority.
-async fn task_service(auth_port: u16, ca: &Path) -> (TempDir, server::Settings) {
+async fn task_service(auth_port: u16, ca: &Path) -> (TempDir, Probe) {
     let data = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("sqlite://{}/task.db", data.path().display());
@@ -88,9 +92,9 @@ async fn task_service(auth_port: u16, ca: &Path) -> (TempDir, server::Settings) 
         ("TASK_AUTH_CA", ca.to_str().unwrap()),
     ];
     let config = task_service::config::Config::read(&mut Env::of("TASK_", settings)).unwrap();
-    let settings = config.server.clone();
+    let probe = Probe { addr: config.server.addr, tls: false };
     tokio::spawn(task_service::serve(listener, config, Clock::system(), std::future::pending()));
-    (data, settings)
+    (data, probe)
 }
 
 #[tokio::test]
@@ -100,8 +104,8 @@ async fn keys_are_fetched_from_whoever_has_the_right_certificate_and_from_nobody
     let auth = encrypted(&cert, &key).await.healthy().await;
     let (_data, fooled) = task_service(auth.port, &other.file()).await;
     let (_data, task) = task_service(auth.port, &authority.file()).await;
-    until("its keys are fetched", async || healthcheck(&task).await.is_ok()).await;
-    assert!(matches!(healthcheck(&fooled).await, Err(Unhealthy::NotReady(_))));
+    until("its keys are fetched", async || task.ask().await.is_ok()).await;
+    assert!(matches!(fooled.ask().await, Err(Unhealthy::NotReady(_))));
 
     let ann = Person::register("ann", auth.channel(authority.trusted())).await;
     let plain = Endpoint::from_shared(format!("http://{}", task.addr)).unwrap().connect_lazy();
@@ -109,7 +113,7 @@ async fn keys_are_fetched_from_whoever_has_the_right_certificate_and_from_nobody
 
     // Once the file of authorities is the right one, no restart is needed.
     fs::copy(authority.file(), other.file()).unwrap();
-    until("its keys are fetched too", async || healthcheck(&fooled).await.is_ok()).await;
+    until("its keys are fetched too", async || fooled.ask().await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -140,19 +144,18 @@ async fn a_renewed_certificate_is_taken_over_and_open_connections_live_on() {
 }
 
 #[tokio::test]
-async fn a_healthcheck_asks_its_own_server_and_nobody_else() {
+async fn a_server_is_asked_for_its_health_whatever_its_certificate_says() {
     let authority = Authority::new();
     let (cert, key) = authority.issue("service.example");
     let auth = encrypted(&cert, &key).await.healthy().await;
-    let (cert, key) = authority.issue("impostor.example");
-    let mut other = encrypted(&cert, &key).await.healthy().await.settings;
-    other.addr = auth.settings.addr;
-    assert!(matches!(healthcheck(&other).await, Err(Unhealthy::Silent { .. })));
+    let probe = auth.probe();
+    fs::write(&cert, "nonsense").unwrap();
+    probe.ask().await.unwrap();
+    let plain = Probe { tls: false, ..probe };
+    assert!(matches!(plain.ask().await, Err(Unhealthy::Silent { .. })));
 
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    other.addr = nobody.local_addr().unwrap();
-    drop(nobody);
-    let silent = healthcheck(&other).await.unwrap_err().to_string();
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let silent = Probe { addr: nobody, tls: true }.ask().await.unwrap_err().to_string();
     assert!(silent.contains("refused"), "{silent}");
 }
 

@@ -19,7 +19,9 @@ use tokio::{
 /// How many may read at once.
 const READERS: usize = 16;
 /// How long one may take, from the connection to the last byte.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one may take to ask.
+const HEADERS: Duration = Duration::from_secs(1);
 /// How long the listener rests when the system gives it no more sockets.
 const REST: Duration = Duration::from_millis(50);
 /// The format, by its media type.
@@ -38,6 +40,7 @@ pub(super) async fn serve(
             let connection = http1::Builder::new()
                 .keep_alive(false)
                 .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS)
                 .serve_connection(TokioIo::new(socket), answer);
             // Who breaks off or takes too long gets nothing, and that is all.
             drop(timeout(PATIENCE, connection).await);

@@ -8,11 +8,16 @@ use tonic::Status;
 use super::{Limits, peer::Peer, rpcs::Kind};
 use crate::{metrics::Metrics, status::overloaded};
 
-/// The places for calls and for streams.
+/// How many questions for health may be open: enough for everybody who has a reason to ask, and
+/// no way to fill the memory for the others.
+const CHECKS: usize = 1_024;
+
+/// The places for calls, for streams and for questions for health.
 #[derive(Debug)]
 pub(super) struct Admission {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
 }
 
 /// A call's place, until it is dropped.
@@ -33,6 +38,7 @@ impl Admission {
         Self {
             calls: places(limits.calls, metrics, "server_calls", "Calls under way"),
             streams: places(limits.streams, metrics, "server_streams", "Open streams"),
+            checks: Arc::new(Semaphore::new(CHECKS)),
         }
     }
 
@@ -40,7 +46,13 @@ impl Admission {
     pub(super) fn admit(&self, kind: Kind, peer: &Peer) -> Result<Place, Status> {
         let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
         let (in_all, on_connection) = match kind {
-            Kind::Check => return Ok(Place { _in_all: None, _on_connection: None }),
+            Kind::Check => {
+                let own = take(&peer.checks);
+                let own = own.ok_or_else(|| overloaded("this connection asks too often"))?;
+                let place = take(&self.checks);
+                let place = place.ok_or_else(|| overloaded("too many ask for health"))?;
+                (Some(place), Some(own))
+            }
             Kind::Unary => {
                 let place = take(&self.calls);
                 (Some(place.ok_or_else(|| overloaded("too many calls are under way"))?), None)

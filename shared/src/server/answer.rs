@@ -5,19 +5,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Code, Status, body::Body};
 
 use super::{
     admission::Place,
     call::panicked,
-    drain::Drain,
-    peer::{Offer, Peer},
+    end::End,
+    peer::{Offer, Peer, UnderWay},
     record::Record,
     rpcs::Kind,
 };
@@ -35,34 +36,23 @@ pub(super) struct Answer {
     rest: Bytes,
     /// What ends a stream from outside.
     end: Option<End>,
+    /// When a peer that takes the answer bit by bit must have all of it.
+    taken_by: Option<Instant>,
     is_over: bool,
     record: Record,
     place: Option<Place>,
     peer: Arc<Peer>,
     offer: Option<Offer>,
-    _under_way: TaskTrackerToken,
+    _under_way: Calling,
 }
 
-/// Resolves to the status that a stream is ended with.
-pub(super) struct End(Pin<Box<dyn Future<Output = Status> + Send>>);
-
-impl End {
-    /// The end of the server, or the client's deadline.
-    pub(super) fn new(drain: &Drain, deadline: Option<Instant>) -> Self {
-        let begun = drain.begun.clone();
-        Self(Box::pin(async move {
-            let deadline = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = begun.cancelled() => status::draining(),
-                () = deadline => status::deadline_exceeded(),
-            }
-        }))
-    }
+/// That a call is under way, for whoever waits until none is.
+#[derive(Debug)]
+pub(super) struct Calling {
+    /// For the connection, which may go when it has none.
+    pub(super) _of_peer: UnderWay,
+    /// For the end of the server, which waits for calls and not for streams.
+    pub(super) _in_all: Option<TaskTrackerToken>,
 }
 
 impl Answer {
@@ -72,12 +62,14 @@ impl Answer {
         place: Option<Place>,
         end: Option<End>,
         peer: &Arc<Peer>,
-        under_way: TaskTrackerToken,
+        patience: Duration,
+        under_way: Calling,
     ) -> Self {
         Self {
             is_over: body.is_end_stream(),
             body,
             rest: Bytes::new(),
+            taken_by: end.is_none().then(|| Instant::now() + patience),
             end,
             record,
             place,
@@ -153,11 +145,17 @@ impl http_body::Body for Answer {
         if self.is_over {
             return Poll::Ready(None);
         }
+        if self.taken_by.is_some_and(|end| end < Instant::now()) {
+            let late = status::deadline_exceeded();
+            self.is_over = true;
+            self.record.end(late.code());
+            return Poll::Ready(Some(Err(late)));
+        }
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.part())));
         }
         // Looked at first: a stream that always has something to say must end too.
-        if let Some(Poll::Ready(status)) = self.end.as_mut().map(|end| end.0.as_mut().poll(cx)) {
+        if let Some(Poll::Ready(status)) = self.end.as_mut().map(|end| end.poll(cx)) {
             return Poll::Ready(Some(self.end(&status)));
         }
         let body = Pin::new(&mut self.body);

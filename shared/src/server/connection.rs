@@ -7,18 +7,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Limits, Settings, answer::PART, call::Shell, drain::Drain, patient::Patient, peer::Peer,
+    Limits, Settings, answer::PART, call::Shell, drain::Drain, listen::affordable,
+    patient::Patient, peer::Peer,
 };
 use crate::metrics::{Counter, Metrics};
 
 /// How long the listener rests when the system gives it no more sockets.
 const REST: Duration = Duration::from_millis(50);
+/// How many connections of this machine there may be beyond the limit.
+const OWN_PLACES: usize = 8;
 /// How much of its requests one connection may have us hold beyond what its calls have read.
 const WINDOW: u32 = 1024 * 1024;
 
@@ -28,6 +31,7 @@ pub(super) struct Acceptor {
     tls: Option<TlsAcceptor>,
     limits: Limits,
     places: Arc<Semaphore>,
+    own_places: Arc<Semaphore>,
     refused: Counter,
     drain: Drain,
 }
@@ -35,8 +39,9 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) fn new(shell: Shell, settings: &Settings, metrics: &mut Metrics) -> Self {
         let limits = settings.limits.clone();
-        let places = Arc::new(Semaphore::new(limits.connections));
-        let (free, all) = (Arc::clone(&places), limits.connections);
+        let all = affordable(limits.connections);
+        let places = Arc::new(Semaphore::new(all));
+        let free = Arc::clone(&places);
         metrics.gauge("server_connections", "Open connections", move || {
             all - free.available_permits()
         });
@@ -46,6 +51,7 @@ impl Acceptor {
             tls: settings.tls.as_ref().map(|identity| identity.acceptor()),
             limits,
             places,
+            own_places: Arc::new(Semaphore::new(OWN_PLACES)),
             refused: metrics.counter(
                 "server_connections_refused",
                 "Connections closed at once, for there were too many",
@@ -55,16 +61,22 @@ impl Acceptor {
 
     /// Accepts connections for as long as it is polled.
     pub(super) async fn accept(self: &Arc<Self>, listener: TcpListener) -> Infallible {
+        let mut failing = false;
         loop {
             let (socket, addr) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection can not be accepted");
+                    // Once is enough: it comes back with each try, for as long as there are too many.
+                    if !failing {
+                        tracing::warn!(%error, "connections can not be accepted");
+                    }
+                    failing = true;
                     tokio::time::sleep(REST).await;
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            failing = false;
+            let Some(place) = self.place(addr) else {
                 self.refused.inc();
                 continue;
             };
@@ -74,6 +86,14 @@ impl Acceptor {
                 acceptor.connect(socket, addr).await;
             });
         }
+    }
+
+    /// A place for a connection. This machine has some of its own, so that the service can be asked
+    /// whether it is healthy when others have taken the rest.
+    fn place(&self, addr: SocketAddr) -> Option<OwnedSemaphorePermit> {
+        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+        let own = || take(&self.own_places).filter(|_| addr.ip().to_canonical().is_loopback());
+        take(&self.places).or_else(own)
     }
 
     /// Ends every stream, waits for the calls under way and closes what is left.
@@ -105,7 +125,7 @@ impl Acceptor {
             async move { Ok::<_, Infallible>(shell.call(&peer, request).await) }
         });
         let mut connection = pin!(self.http2().serve_connection(TokioIo::new(io), service));
-        let mut ticks = interval(patience / 4);
+        let mut ticks = interval(patience.min(self.limits.idle_timeout) / 4);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending = false;
         loop {
@@ -121,10 +141,16 @@ impl Acceptor {
                     ending = true;
                 }
                 () = self.drain.over.cancelled() => return,
-                _ = ticks.tick() => if peer.is_stuck(patience) {
-                    tracing::info!(%addr, "a peer that takes no answers is cut off");
-                    return;
-                },
+                _ = ticks.tick() => {
+                    if peer.is_stuck(patience) {
+                        tracing::info!(%addr, "a peer that takes no answers is cut off");
+                        return;
+                    }
+                    if !ending && peer.is_idle(self.limits.idle_timeout) {
+                        connection.as_mut().graceful_shutdown();
+                        ending = true;
+                    }
+                }
             }
         }
     }

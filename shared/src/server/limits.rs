@@ -25,11 +25,14 @@ pub struct Limits {
     pub request_size: usize,
     /// `MAX_HEADER_SIZE`: bytes of the headers of one call.
     pub header_size: u32,
-    /// `CALL_TIMEOUT`: how long a call may take, whatever deadline it brings; then it is
-    /// `DEADLINE_EXCEEDED`. It is also how long a peer may leave an answer untaken.
+    /// `CALL_TIMEOUT`: how long a call may take until its answer begins, whatever deadline it
+    /// brings; then it is `DEADLINE_EXCEEDED`. It is also how long a peer may take nothing of an
+    /// answer that it has asked for; all of it within four times as long.
     pub call_timeout: Duration,
     /// `HANDSHAKE_TIMEOUT`: how long a peer may take for TLS, and again for the HTTP/2 preface.
     pub handshake_timeout: Duration,
+    /// `IDLE_TIMEOUT`: how long a connection without a call is kept.
+    pub idle_timeout: Duration,
     /// `KEEPALIVE_INTERVAL`: how often a silent peer is asked whether it is alive.
     pub keepalive_interval: Duration,
     /// `KEEPALIVE_TIMEOUT`: how long it may take to say so.
@@ -46,13 +49,14 @@ impl Limits {
         Self {
             connections: count(env, "MAX_CONNECTIONS", 4_096, 1, 65_536),
             calls: count(env, "MAX_CALLS", 1_024, 1, 65_536),
-            calls_per_connection: count(env, "MAX_CALLS_PER_CONNECTION", 256, 1, 65_536),
+            calls_per_connection: count(env, "MAX_CALLS_PER_CONNECTION", 100, 1, 65_536),
             streams: count(env, "MAX_STREAMS", 1_024, 1, 65_536),
             streams_per_connection: count(env, "MAX_STREAMS_PER_CONNECTION", 16, 1, 65_536),
             request_size: count(env, "MAX_REQUEST_SIZE", 131_072, 65_536, 4_194_304),
             header_size: count(env, "MAX_HEADER_SIZE", 16_384, 4_096, 65_536),
             call_timeout: time(env, "CALL_TIMEOUT", 30 * SECOND, SECOND / 10, hour),
             handshake_timeout: time(env, "HANDSHAKE_TIMEOUT", 10 * SECOND, SECOND / 10, MINUTE),
+            idle_timeout: time(env, "IDLE_TIMEOUT", 10 * MINUTE, SECOND, 24 * hour),
             keepalive_interval: time(env, "KEEPALIVE_INTERVAL", 30 * SECOND, SECOND, hour),
             keepalive_timeout: time(env, "KEEPALIVE_TIMEOUT", 10 * SECOND, SECOND, MINUTE),
             shutdown_delay: time(env, "SHUTDOWN_DELAY", SECOND / 2, Duration::ZERO, MINUTE),

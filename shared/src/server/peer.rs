@@ -4,13 +4,16 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use tokio::sync::Semaphore;
+
+/// How many questions for health one connection may have open.
+const CHECKS: usize = 16;
 
 /// What the calls of one connection share.
 #[derive(Debug)]
@@ -19,8 +22,19 @@ pub(super) struct Peer {
     pub(super) addr: SocketAddr,
     /// Room for streams.
     pub(super) streams: Arc<Semaphore>,
+    /// Room for questions for health.
+    pub(super) checks: Arc<Semaphore>,
+    calls: Calls,
     offers: Offers,
 }
+
+/// The calls that the peer has under way, and since when it has had none.
+#[derive(Debug)]
+struct Calls(Mutex<(usize, Instant)>);
+
+/// A call of the peer, until it is dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Peer>);
 
 /// Parts of answers that the peer has not taken yet, the oldest first.
 ///
@@ -41,7 +55,25 @@ pub(super) struct Offer {
 
 impl Peer {
     pub(super) fn new(addr: SocketAddr, streams: usize) -> Self {
-        Self { addr, streams: Arc::new(Semaphore::new(streams)), offers: Offers::default() }
+        Self {
+            addr,
+            streams: Arc::new(Semaphore::new(streams)),
+            checks: Arc::new(Semaphore::new(CHECKS)),
+            calls: Calls::default(),
+            offers: Offers::default(),
+        }
+    }
+
+    /// Notes that the peer has a call.
+    pub(super) fn call(self: &Arc<Self>) -> UnderWay {
+        self.calls.lock().0 += 1;
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Whether the peer has had no call for this long.
+    pub(super) fn is_idle(&self, patience: Duration) -> bool {
+        let calls = self.calls.lock();
+        calls.0 == 0 && calls.1.elapsed() > patience
     }
 
     /// Notes that a part of an answer is offered to the peer.
@@ -60,6 +92,25 @@ impl Peer {
 impl Drop for Offer {
     fn drop(&mut self) {
         self.peer.offers.lock(|open| open.remove(&self.key));
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut calls = self.0.calls.lock();
+        *calls = (calls.0 - 1, Instant::now());
+    }
+}
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, (usize, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self(Mutex::new((0, Instant::now())))
     }
 }
 

@@ -57,13 +57,14 @@ fn identity(env: &mut Env) -> Option<Arc<Identity>> {
 /// Where to listen: beyond this machine only with TLS, or when the operator says that calls need
 /// not be encrypted.
 fn addr(env: &mut Env, default: SocketAddr, encrypted: bool) -> SocketAddr {
-    let (name, plaintext) = (env.full_name("ADDR"), env.full_name("ALLOW_PLAINTEXT"));
+    let [name, cert, plaintext] =
+        ["ADDR", "TLS_CERT", "ALLOW_PLAINTEXT"].map(|it| env.full_name(it));
     let allowed = env.flag(&plaintext);
     let addr = env.socket_addr(&name).unwrap_or(default);
-    if !encrypted && !allowed && !addr.ip().is_loopback() {
+    if !encrypted && !allowed && !addr.ip().to_canonical().is_loopback() {
         env.fault(
             &name,
-            format!("is no loopback address: calls would not be encrypted (set TLS_CERT and TLS_KEY, or {plaintext}=true)"),
+            format!("is no loopback address, and calls are not encrypted: set {cert} and its key, or {plaintext}=true"),
         );
     }
     addr

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -52,12 +52,12 @@ pub enum TlsFault {
         source: io::Error,
     },
     /// A file is not what it should be.
-    #[error("{}: {source}", path.display())]
+    #[error("{} holds no {expected} in PEM", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        source: pem::Error,
+        /// What it should hold.
+        expected: &'static str,
     },
     /// The certificate or the key is no good, or they are no pair.
     #[error("{0}")]
@@ -78,7 +78,8 @@ impl Identity {
     }
 
     /// The server's own certificate as it is shown now.
-    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+    #[cfg(test)]
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
         self.current.0.load().cert.first().cloned()
     }
 
@@ -131,14 +132,12 @@ impl Files {
     }
 
     fn parse(&self, pem: &Pem) -> Result<CertifiedKey, TlsFault> {
-        let fault = |path: &PathBuf, source| TlsFault::Pem { path: path.clone(), source };
+        let no = |expected, path: &PathBuf| TlsFault::Pem { path: path.clone(), expected };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.cert).collect();
-        let chain = chain.map_err(|source| fault(&self.cert, source))?;
-        if chain.is_empty() {
-            return Err(fault(&self.cert, pem::Error::NoItemsFound));
-        }
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or_else(|| no("certificate", &self.cert))?;
         let key = PrivateKeyDer::from_pem_slice(pem.key.expose_secret());
-        let key = key.map_err(|source| fault(&self.key, source))?;
+        let key = key.map_err(|_| no("private key", &self.key))?;
         Ok(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, fmt::Display, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 use tonic::transport::Channel;
 
 use super::{Issuer, PublicKey, Verifier};
@@ -107,11 +110,18 @@ type Client = AuthServiceClient<Channel>;
 async fn fetch(issuer: &Issuer, client: &mut Option<Client>) -> Result<Vec<PublicKey>, String> {
     let mut connected = match client.take() {
         Some(client) => client,
-        None => Client::new(issuer.channel()?),
+        None => connect(issuer.clone()).await?,
     };
     let keys = list(&mut connected).await?;
     *client = Some(connected);
     Ok(keys)
+}
+
+/// Makes a new connection. That reads files, and a file system that hangs must not hang the service.
+async fn connect(issuer: Issuer) -> Result<Client, String> {
+    let channel = timeout(TIMEOUT, spawn_blocking(move || issuer.channel())).await;
+    let channel = channel.map_err(|_| "the authorities can not be read in time")?;
+    Ok(Client::new(channel.map_err(|panic| panic.to_string())??))
 }
 
 /// Asks for the keys. One that is malformed spoils the answer: it is not the issuer's.

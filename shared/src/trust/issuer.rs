@@ -2,6 +2,8 @@
 
 use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
 
+use http::uri::PathAndQuery;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
 
 use crate::{env::Env, server::causes};
@@ -73,10 +75,16 @@ impl Issuer {
             None => ClientTlsConfig::new().with_enabled_roots(),
             Some(path) => {
                 let pem = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                if !CertificateDer::pem_slice_iter(&pem).any(|certificate| certificate.is_ok()) {
+                    return Err(format!("{} holds no certificate in PEM", path.display()));
+                }
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
             }
         };
-        endpoint.tls_config(tls).map_err(causes)
+        endpoint.tls_config(tls).map_err(|error| match self.ca {
+            Some(_) => causes(error),
+            None => "is not set, and this machine has no authorities of its own".to_owned(),
+        })
     }
 }
 
@@ -84,10 +92,13 @@ fn url(env: &mut Env, name: &str, default: &'static str) -> Uri {
     let default = Uri::from_static(default);
     let Some(text) = env.text(name) else { return default };
     let is_whole = |url: &Uri| {
-        matches!(url.scheme_str(), Some("http" | "https")) && matches!(url.path(), "" | "/")
+        let plain = url.authority().is_some_and(|it| !it.as_str().contains('@'));
+        plain
+            && matches!(url.scheme_str(), Some("http" | "https"))
+            && matches!(url.path_and_query().map(PathAndQuery::as_str), None | Some("/"))
     };
     text.parse().ok().filter(is_whole).unwrap_or_else(|| {
-        env.fault(name, "must be a URL without a path, as https://auth.example.com:50051");
+        env.fault(name, "must be a URL of a machine and a port, as https://auth.example.com:50051");
         default
     })
 }
@@ -95,5 +106,5 @@ fn url(env: &mut Env, name: &str, default: &'static str) -> Uri {
 fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
 }

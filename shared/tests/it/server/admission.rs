@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
 
 use super::{
     Served,
-    client::{Call, Client, framed, health, order},
+    client::{CHECK, Call, Client, framed, health, order},
     raw::{self, END_HEADERS, END_STREAM, HEADERS, REFUSED_STREAM, RST_STREAM, Raw, frame, number},
     service::DO,
 };
+use crate::support::soon;
 
 const SERVING: i32 = 1;
 
@@ -43,6 +45,32 @@ async fn a_call_beyond_the_limit_is_told_to_come_back_and_health_still_answers()
         grpc_service=\"taskmanager.auth.v1.AuthService\",grpc_method=\"ValidateToken\",\
         grpc_code=\"ResourceExhausted\"}";
     assert_eq!(server.metric(handled).await, 2);
+}
+
+#[tokio::test]
+async fn questions_for_health_are_bounded_too() {
+    let server = Served::with([("MAX_CALLS", "1")]).await;
+    let (mut greedy, mut honest) = (server.client().await, server.client().await);
+    let mut asking = Vec::new();
+    for _ in 0..16 {
+        asking.push(greedy.open(CHECK, &[]).await);
+    }
+    is_overloaded(greedy.open(CHECK, &[]).await).await;
+    assert_eq!(honest.check().await, SERVING);
+    assert_eq!(greedy.call().await, Code::Ok);
+    drop(asking);
+    let again = async {
+        while greedy
+            .begin(CHECK, &[], &HealthCheckRequest::default())
+            .await
+            .end()
+            .await
+            .status
+            .code()
+            != Code::Ok
+        {}
+    };
+    soon(again).await;
 }
 
 #[tokio::test]

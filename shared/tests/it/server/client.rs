@@ -7,7 +7,7 @@ use h2::{
     Ping, PingPong, RecvStream, SendStream,
     client::{Builder, ResponseFuture, SendRequest},
 };
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use prost::Message;
 use shared::pb::auth::ValidateTokenRequest;
 use tokio::{net::TcpStream, task::JoinHandle};
@@ -93,6 +93,15 @@ impl Client {
         let request = request.header("te", "trailers").body(()).unwrap();
         let (response, request) = self.send.send_request(request, false).unwrap();
         Call { request, response }
+    }
+
+    /// What HTTP says to a request of this kind.
+    pub(crate) async fn http(&mut self, method: Method, kind: &str) -> StatusCode {
+        self.send = soon(self.send.clone().ready()).await.unwrap();
+        let request = Request::builder().method(method).uri(format!("http://server{DO}"));
+        let request = request.header("content-type", kind).body(()).unwrap();
+        let (response, _) = self.send.send_request(request, true).unwrap();
+        soon(response).await.unwrap().status()
     }
 
     /// Begins a call with this request.

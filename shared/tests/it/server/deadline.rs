@@ -6,7 +6,7 @@ use tonic::Code;
 
 use super::{
     Served,
-    client::{health, order},
+    client::{WATCH, health, order},
     service::DO,
 };
 
@@ -29,6 +29,31 @@ async fn a_call_ends_at_its_deadline_and_at_the_servers_if_that_is_sooner() {
         server.service.until_running(0).await;
     }
     assert_eq!(client.call().await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_call_that_comes_too_late_is_not_begun() {
+    let server = Served::with([]).await;
+    let mut client = server.client().await;
+    for timeout in ["0S", "0n"] {
+        let call = client.begin(DO, &[("grpc-timeout", timeout)], &order("panic")).await;
+        assert_eq!(call.end().await.kind(), late());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_never_asked_for_anything_is_not_waited_for() {
+    let settings = [("CALL_TIMEOUT", "300ms"), ("SHUTDOWN_DELAY", "0ms"), ("DRAIN_TIMEOUT", "60s")];
+    let server = Served::with(settings).await;
+    let mut client = server.client().await;
+    assert_eq!(client.open(WATCH, &[]).await.end().await.kind(), late());
+    server.until("server_streams", 0).await;
+    // Nor does it hold the end up.
+    let silent = client.open(WATCH, &[]).await;
+    server.until("server_streams", 1).await;
+    server.stop();
+    assert_eq!(silent.end().await.kind().0, Code::Unavailable);
+    server.ended().await;
 }
 
 #[tokio::test]

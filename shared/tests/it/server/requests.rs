@@ -1,11 +1,12 @@
 //! Requests that are too large, or no requests at all.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::Method;
 use tonic::Code;
 
 use super::{
     Served,
-    client::{Answer, framed, order},
+    client::{Answer, CHECK, WATCH, framed, order},
     service::DO,
 };
 
@@ -46,6 +47,35 @@ async fn a_request_beyond_the_limit_is_refused() {
     let mut call = client.open(DO, &[]).await;
     call.request.send_data(announced(0, u32::MAX, &[0; 64]), false).unwrap();
     assert_eq!(call.end().await.kind(), too_large);
+}
+
+#[tokio::test]
+async fn a_question_for_health_is_small() {
+    let server = Served::with([]).await;
+    let mut client = server.client().await;
+    for path in [CHECK, WATCH] {
+        let mut call = client.open(path, &[]).await;
+        call.request.send_data(announced(0, 16 * 1024 + 1, &[0; 64]), false).unwrap();
+        let refused = call.end().await;
+        assert_eq!(refused.kind().1, "REQUEST_TOO_LARGE", "{path}");
+        assert_eq!(refused.status.message(), "the request is larger than 16384 bytes");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_grpc_is_not_answered_as_if_it_were() {
+    let server = Served::with([]).await;
+    let mut client = server.client().await;
+    for (method, kind, answer) in [
+        (Method::POST, "application/grpc", 200),
+        (Method::POST, "application/grpc+proto", 200),
+        (Method::POST, "application/grpc-web", 415),
+        (Method::POST, "application/json", 415),
+        (Method::POST, "", 415),
+        (Method::GET, "application/grpc", 415),
+    ] {
+        assert_eq!(client.http(method, kind).await.as_u16(), answer, "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn a_client_that_opens_its_window_and_reads_nothing_is_cut_off() {
 
 #[tokio::test]
 async fn an_answer_that_waits_for_the_network_keeps_its_place() {
-    let server = Served::with([]).await;
+    let server = Served::with([("MAX_CALLS_PER_CONNECTION", "256")]).await;
     let mut honest = server.client().await;
     let mute = mute(&server, 200, "big 200000").await;
     server.until(STARTED, 200).await;
@@ -105,6 +105,20 @@ async fn a_small_answer_gives_its_place_back_and_its_client_is_cut_off_all_the_s
     for answer in untaken {
         assert!(answer.end().await.is_err());
     }
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_for_too_long_gets_no_more_of_it() {
+    let server = Served::with([("CALL_TIMEOUT", "100ms"), ("MAX_CALLS", "1")]).await;
+    let mut slow = Client::connect_as(server.addr, &window(16_384)).await;
+    let mut answer = slow.order("big 4000000").await.answered().await.unwrap();
+    let mut bits = interval(Duration::from_millis(20));
+    while let Ok(Some(_)) = answer.next().await {
+        bits.tick().await;
+    }
+    assert!(answer.end().await.is_err());
+    server.until("server_calls", 0).await;
+    assert_eq!(slow.call().await, Code::Ok);
 }
 
 #[tokio::test]
