@@ -27,7 +27,7 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
         ("TASK_AUTH_URL", "http://auth.example.com"),
         ("TASK_TASK_QUOTA", "many"),
     ];
-    for arguments in [[].as_slice(), &["serve"], &["migrate"], &["healthcheck"]] {
+    for arguments in [[].as_slice(), &["serve"], &["migrate"]] {
         let output = PROGRAM.run(directory.path(), arguments, &settings).await;
         assert_eq!(output.status.code(), Some(2));
         let said = stderr(&output);
