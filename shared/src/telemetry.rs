@@ -57,7 +57,8 @@ impl fmt::Debug for Telemetry {
 /// Writes events to the standard error, those of level `info` and above unless `RUST_LOG` says
 /// otherwise, on a thread of its own. The first call in a process decides.
 pub fn start(format: LogFormat) -> Telemetry {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx::postgres::notice=warn"));
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES)
         .lossy(true)

@@ -9,7 +9,10 @@ use rustix::{
 };
 use shared::{env::Faults, server::ended_by_operator};
 use task_service::config::Config as TaskConfig;
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -79,6 +82,10 @@ async fn attend(
         tokio::select! {
             healthy = healthy(addr) => healthy?,
             failure = one_ended(services) => return Err(failure),
+        }
+        // Another server may have answered, at a port that was taken.
+        if let Ok(failure) = timeout(10 * INTERVAL, one_ended(services)).await {
+            return Err(failure);
         }
     }
     println!(

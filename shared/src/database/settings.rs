@@ -84,6 +84,7 @@ impl FromStr for EngineName {
     /// The engine of a whole URL.
     fn from_str(url: &str) -> Result<Self, UrlFault> {
         match url.split_once("://") {
+            Some(("sqlite", path)) if path.starts_with("/./") => Err(UrlFault::Absolute),
             Some(("sqlite", _)) => match sqlite_file(url) {
                 Some(_) => Ok(Self::Sqlite),
                 None => Err(UrlFault::NoFile),
@@ -113,6 +114,9 @@ pub enum UrlFault {
     /// A database in memory keeps nothing.
     #[error("must name a file, as sqlite://data/file.db")]
     NoFile,
+    /// Elsewhere a third slash begins a relative path.
+    #[error("must be sqlite://app.db for a relative path: a third slash makes it absolute")]
+    Absolute,
     /// Malformed.
     #[error("must be a URL of PostgreSQL, as postgres://user:password@host:5432/database")]
     Postgres,
@@ -168,6 +172,7 @@ mod tests {
             "sqlite://",
             "sqlite://hunter2?mode=memory",
             "sqlite://:memory:",
+            "sqlite:///./hunter2.db",
             "postgres://ann:hunter2@db:port/auth",
             "postgres://ann@db/auth?sslmode=hunter2",
         ] {
