@@ -4,8 +4,9 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 const ROOT: &str = "../proto";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "taskmanager/auth/v1/auth_service.proto",
+    "taskmanager/auth/v1/trust_service.proto",
     "taskmanager/auth/v1/user_service.proto",
     "taskmanager/task/v1/project_service.proto",
     "taskmanager/task/v1/task_service.proto",

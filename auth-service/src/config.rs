@@ -16,10 +16,13 @@ use shared::{
     trust::{Expected, MAX_TOKEN_LIFE},
 };
 
-use crate::hasher::Cost;
+use crate::{hasher::Cost, sessions::Lives};
 
 /// The shortest `AUTH_SECRET_KEY`, in bytes.
 pub const LEAST_SECRET: usize = 32;
+/// The least that a signing key is published before it signs: by then every verifier that is connected
+/// knows it.
+pub const LEAST_DELAY: Duration = Duration::from_secs(2);
 /// The most services that tokens are issued for.
 const MOST_AUDIENCES: usize = 16;
 /// The least memory and passes of a hash (OWASP's Argon2id with one lane).
@@ -46,20 +49,30 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where the data are.
     pub database: database::Settings,
-    /// `AUTH_SECRET_KEY`: what the signing keys are sealed with.
-    pub secret_key: SecretKey,
+    /// `AUTH_SECRET_KEY` and `AUTH_SECRET_KEY_PREVIOUS`: what the signing keys are sealed with.
+    pub secret_keys: SecretKeys,
     /// `AUTH_ISSUER` and `AUTH_AUDIENCE`: what this service calls itself in tokens.
     pub expected: Expected,
     /// `AUTH_AUDIENCES`: the services that tokens are issued for; this one is among them.
     pub audiences: Vec<String>,
-    /// `AUTH_ACCESS_TOKEN_TTL`: how long an access token lives.
-    pub access_token_ttl: Duration,
+    /// `AUTH_ACCESS_TOKEN_TTL`, `AUTH_REFRESH_TOKEN_TTL` and `AUTH_SESSION_TTL`: how long tokens and
+    /// sessions last.
+    pub lives: Lives,
     /// `AUTH_KEY_PUBLISH_DELAY`: how long a new signing key is published before it signs.
     pub key_publish_delay: Duration,
     /// `AUTH_HASH_THREADS`: how many threads hash passwords.
     pub hash_threads: usize,
     /// `AUTH_HASH_MEMORY_KIB` and `AUTH_HASH_PASSES`: what one hash costs.
     pub hash_cost: Cost,
+}
+
+/// The secret key, and the one before it while that is still needed.
+#[derive(Debug, Clone)]
+pub struct SecretKeys {
+    /// The one in force.
+    pub current: SecretKey,
+    /// The one before it.
+    pub previous: Option<SecretString>,
 }
 
 /// Where the secret key is.
@@ -87,24 +100,22 @@ impl Config {
     pub fn read(env: &mut Env) -> Result<Self, Faults> {
         let server = server::Settings::read(env, ADDR);
         let database = database::Settings::read(env, "auth-service", "sqlite://data/auth.db");
-        let secret_key = secret_key(env, &database);
+        let secret_keys = SecretKeys {
+            current: secret_key(env, &database),
+            previous: secret(env, "AUTH_SECRET_KEY_PREVIOUS"),
+        };
+        let lives = lives(env);
         let issuer = env.name("AUTH_ISSUER", "taskmanager");
         let audience = env.name("AUTH_AUDIENCE", "auth-service");
         let config = Self {
             server,
             log_format: LogFormat::read(env),
             database,
-            secret_key,
+            secret_keys,
             audiences: audiences(env, &audience),
-            expected: Expected { issuer, audience },
-            access_token_ttl: env.duration(
-                "AUTH_ACCESS_TOKEN_TTL",
-                15 * MINUTE,
-                MINUTE / 6,
-                MAX_TOKEN_LIFE,
-            ),
-            // Verifiers fetch the keys every five seconds.
-            key_publish_delay: env.duration("AUTH_KEY_PUBLISH_DELAY", MINUTE, MINUTE / 4, DAY),
+            expected: Expected { issuer, audience, max_staleness: lives.token + MINUTE },
+            lives,
+            key_publish_delay: env.duration("AUTH_KEY_PUBLISH_DELAY", MINUTE, LEAST_DELAY, DAY),
             hash_threads: threads(env),
             hash_cost: hash_cost(env),
         };
@@ -115,10 +126,7 @@ impl Config {
 /// The file beside an embedded database stands in for a secret that is not set.
 fn secret_key(env: &mut Env, database: &database::Settings) -> SecretKey {
     const NAME: &str = "AUTH_SECRET_KEY";
-    if let Some(secret) = env.secret(NAME) {
-        if secret.expose_secret().len() < LEAST_SECRET {
-            env.fault(NAME, format!("must be at least {LEAST_SECRET} bytes"));
-        }
+    if let Some(secret) = secret(env, NAME) {
         return SecretKey::Set(secret);
     }
     let file = database.file().unwrap_or_else(|| {
@@ -126,6 +134,33 @@ fn secret_key(env: &mut Env, database: &database::Settings) -> SecretKey {
         PathBuf::new()
     });
     SecretKey::File(file.with_extension("key"))
+}
+
+fn secret(env: &mut Env, name: &str) -> Option<SecretString> {
+    let secret = env.secret(name)?;
+    if secret.expose_secret().len() < LEAST_SECRET {
+        env.fault(name, format!("must be at least {LEAST_SECRET} bytes"));
+    }
+    Some(secret)
+}
+
+/// What lasts longer must not end before what it is to outlast.
+fn lives(env: &mut Env) -> Lives {
+    const TOKEN: &str = "AUTH_ACCESS_TOKEN_TTL";
+    const IDLE: &str = "AUTH_REFRESH_TOKEN_TTL";
+    const SESSION: &str = "AUTH_SESSION_TTL";
+    let lives = Lives {
+        token: env.duration(TOKEN, 15 * MINUTE, MINUTE / 6, MAX_TOKEN_LIFE),
+        idle: env.duration(IDLE, 30 * DAY, MINUTE / 6, 3_650 * DAY),
+        session: env.duration(SESSION, 90 * DAY, MINUTE / 6, 3_650 * DAY),
+    };
+    if lives.idle < lives.token {
+        env.fault(IDLE, format!("must not be shorter than {TOKEN}"));
+    }
+    if lives.session < lives.idle {
+        env.fault(SESSION, format!("must not be shorter than {IDLE}"));
+    }
+    lives
 }
 
 fn audiences(env: &mut Env, own: &str) -> Vec<String> {
@@ -172,11 +207,12 @@ mod tests {
         assert_eq!(config.database.url.expose_secret(), "sqlite://data/auth.db");
         assert_eq!(config.expected.issuer, "taskmanager");
         assert_eq!(config.audiences, ["auth-service", "task-service"]);
-        assert_eq!(config.access_token_ttl, 15 * MINUTE);
+        assert_eq!(config.lives.token, 15 * MINUTE);
+        assert_eq!((config.lives.idle, config.lives.session), (30 * DAY, 90 * DAY));
         assert_eq!(config.key_publish_delay, MINUTE);
         assert_eq!(config.hash_cost, LEAST_COST);
         assert!(config.hash_threads >= 1);
-        match config.secret_key {
+        match config.secret_keys.current {
             SecretKey::File(path) => assert_eq!(path, Path::new("data/auth.key")),
             SecretKey::Set(_) => panic!("a secret that nobody has set"),
         }
@@ -192,8 +228,11 @@ mod tests {
                 ("AUTH_SECRET_KEY", "hunter2"),
                 ("AUTH_ISSUER", "two words"),
                 ("AUTH_AUDIENCES", "task-service"),
+                ("AUTH_SECRET_KEY_PREVIOUS", "hunter1"),
                 ("AUTH_ACCESS_TOKEN_TTL", "25h"),
-                ("AUTH_KEY_PUBLISH_DELAY", "2s"),
+                ("AUTH_REFRESH_TOKEN_TTL", "10s"),
+                ("AUTH_SESSION_TTL", "9d"),
+                ("AUTH_KEY_PUBLISH_DELAY", "1s"),
                 ("AUTH_HASH_THREADS", "0"),
                 ("AUTH_HASH_MEMORY_KIB", "1024"),
                 ("AUTH_HASH_PASSES", "1"),
@@ -206,10 +245,12 @@ mod tests {
             "AUTH_ADDR is no loopback address, and calls are not encrypted: set AUTH_TLS_CERT and its key, or AUTH_ALLOW_PLAINTEXT=true\n\
              AUTH_DATABASE_URL must begin with sqlite://, postgres:// or postgresql://\n\
              AUTH_SECRET_KEY must be at least 32 bytes\n\
+             AUTH_SECRET_KEY_PREVIOUS must be at least 32 bytes\n\
+             AUTH_ACCESS_TOKEN_TTL must be 10s to 1d\n\
+             AUTH_REFRESH_TOKEN_TTL must not be shorter than AUTH_ACCESS_TOKEN_TTL\n\
              AUTH_ISSUER must be 1 to 64 visible ASCII characters\n\
              AUTH_AUDIENCES must contain the name that AUTH_AUDIENCE sets\n\
-             AUTH_ACCESS_TOKEN_TTL must be 10s to 1d\n\
-             AUTH_KEY_PUBLISH_DELAY must be 15s to 1d\n\
+             AUTH_KEY_PUBLISH_DELAY must be 2s to 1d\n\
              AUTH_HASH_THREADS must be a number from 1 to 64\n\
              AUTH_HASH_MEMORY_KIB must be a number from 19456 to 1048576\n\
              AUTH_HASH_PASSES must be a number from 2 to 10"

@@ -3,12 +3,12 @@
 use shared::{
     database::WriteError,
     fields::Violations,
-    status::{bug, overloaded, read_failed, refusal, write_failed},
+    status::{bug, overloaded, read_failed, refusal, retry_later, write_failed},
     trust::{Rejection, rejected},
 };
 use tonic::{Code, Status};
 
-use crate::{hasher::HashFault, tokens::IssueFault};
+use crate::{hasher::HashFault, keys::KeyFault, tokens::IssueFault};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum Error {
     /// The token was not issued.
     #[error(transparent)]
     Issue(#[from] IssueFault),
+    /// The system gives no random numbers.
+    #[error(transparent)]
+    Random(#[from] KeyFault),
     /// The write was not done, or nobody knows.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -48,15 +51,42 @@ pub enum Refusal {
     /// No such user, or not their password.
     #[error("no such user, or not their password")]
     InvalidCredentials,
+    /// No such service, or not its secret.
+    #[error("no such service, or not its secret")]
+    InvalidSecret,
     /// Not the caller's own password.
     #[error("the current password is wrong")]
     WrongPassword,
     /// The password has changed since it was checked.
     #[error("the password was changed at the same moment")]
     PasswordChanged,
-    /// The caller's account is gone.
-    #[error("the access token is revoked")]
-    AccountGone,
+    /// The session that the call is made in has ended.
+    #[error("the access token has been revoked")]
+    SessionEnded,
+    /// The caller has no such session.
+    #[error("no such session")]
+    SessionNotFound,
+    /// An operator keeps the user from logging in.
+    #[error("the account is disabled")]
+    UserDisabled,
+    /// No session has that refresh token.
+    #[error("the refresh token is not valid")]
+    RefreshUnknown,
+    /// The session of the refresh token has ended by itself.
+    #[error("the session has expired")]
+    RefreshExpired,
+    /// The refresh token was used before.
+    #[error("the refresh token was used before; its session has been ended")]
+    RefreshReused,
+    /// An operator names a user who is not there.
+    #[error("there is no such user")]
+    UserNotFound,
+    /// An operator names a service that is not there.
+    #[error("there is no such service")]
+    ServiceNotFound,
+    /// A service of that name has another secret, or other scopes.
+    #[error("there is a service of that name with another secret or other scopes; remove it first")]
+    ServiceExists,
 }
 
 impl From<Violations> for Error {
@@ -80,7 +110,13 @@ impl From<Error> for Status {
                 | HashFault::Thread(_)
                 | HashFault::Stopped,
             )
-            | Error::Issue(_) => bug(&error),
+            | Error::Issue(IssueFault::Sign(_))
+            | Error::Random(_) => bug(&error),
+            Error::Issue(IssueFault::NoKey) => retry_later(
+                Code::Unavailable,
+                "KEY_PENDING",
+                "the next signing key does not sign yet",
+            ),
             Error::Write(error) => write_failed(&error),
             Error::Read(error) => read_failed(&error),
         }
@@ -92,11 +128,21 @@ impl From<Refusal> for Status {
         let (code, reason) = match refused {
             Refusal::UsernameTaken => (Code::AlreadyExists, "USERNAME_TAKEN"),
             Refusal::EmailTaken => (Code::AlreadyExists, "EMAIL_TAKEN"),
-            Refusal::InvalidCredentials | Refusal::WrongPassword => {
+            Refusal::InvalidCredentials | Refusal::WrongPassword | Refusal::InvalidSecret => {
                 (Code::Unauthenticated, "INVALID_CREDENTIALS")
             }
             Refusal::PasswordChanged => (Code::Aborted, "PASSWORD_CHANGED"),
-            Refusal::AccountGone => (Code::Unauthenticated, "TOKEN_REVOKED"),
+            Refusal::SessionEnded | Refusal::RefreshReused => {
+                (Code::Unauthenticated, "TOKEN_REVOKED")
+            }
+            Refusal::RefreshUnknown => (Code::Unauthenticated, "TOKEN_INVALID"),
+            Refusal::RefreshExpired => (Code::Unauthenticated, "TOKEN_EXPIRED"),
+            Refusal::SessionNotFound => (Code::NotFound, "SESSION_NOT_FOUND"),
+            Refusal::UserDisabled => (Code::FailedPrecondition, "USER_DISABLED"),
+            // Operators alone meet these, and no RPC.
+            Refusal::UserNotFound => (Code::NotFound, "USER_NOT_FOUND"),
+            Refusal::ServiceNotFound => (Code::NotFound, "SERVICE_NOT_FOUND"),
+            Refusal::ServiceExists => (Code::AlreadyExists, "SERVICE_EXISTS"),
         };
         refusal(code, reason, &refused.to_string())
     }

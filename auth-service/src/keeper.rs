@@ -1,20 +1,16 @@
-//! Keeps the signing keys: makes the first, adds the next, follows what other processes add.
+//! Keeps the signing keys: makes the first, adds the next, revokes one, seals them anew.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use shared::{clock::Clock, database::Engine, trust::Verifier};
-use tokio::time::{MissedTickBehavior, interval};
+use shared::{clock::Clock, database::Engine};
 
 use crate::{
-    config::SecretKey,
+    config::{LEAST_DELAY, SecretKeys},
     error::Error,
-    keys::{Key, KeyFault, KeyRing, SealedKey, Sealer, State, states},
-    secret_key::{self, SecretKeyFault},
+    keys::{FIRST, Key, KeyFault, KeyRing, Sealer, State, states},
+    secret_key::{self, SecretKeyFault, Secrets},
     store::SqlStore,
 };
-
-/// How often the database is asked for keys that another process has added.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the signing keys can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,27 +27,42 @@ pub enum KeeperFault {
     /// A new key would come before the last one signs.
     #[error("the signing key {0} is pending; the next can be made once it signs")]
     Pending(String),
+    /// No key has that id.
+    #[error("there is no signing key {0}")]
+    Unknown(String),
     /// Two operators have had the same thought.
-    #[error("another process has added a signing key at the same moment")]
+    #[error("another process has changed the signing keys at the same moment")]
     Race,
+}
+
+/// The secrets that the signing keys are sealed with. The first start on an embedded database makes
+/// one.
+///
+/// # Errors
+/// When there is none, or the database does not answer.
+pub async fn secrets<DB: Engine>(
+    store: &SqlStore<DB>,
+    config: &SecretKeys,
+) -> Result<Secrets, KeeperFault> {
+    let first_start = store.signing_keys().await?.is_empty();
+    Ok(secret_key::load(config, first_start)?)
 }
 
 /// Opens the signing keys. The first start makes the first one.
 ///
 /// # Errors
-/// When the secret key is missing or another one than they were sealed with, or the database does
-/// not answer.
+/// When they were sealed with other secrets, or the database does not answer.
 pub async fn open<DB: Engine>(
     store: &SqlStore<DB>,
-    secret_key: &SecretKey,
+    secrets: &Secrets,
     clock: &Clock,
 ) -> Result<KeyRing, KeeperFault> {
     let mut keys = store.signing_keys().await?;
-    let sealer = Sealer::new(&secret_key::load(secret_key, keys.is_empty())?)?;
+    let sealer = Sealer::new(secrets)?;
     if keys.is_empty() {
         let now = clock.now();
         // Another process may win; then its key is the first.
-        store.add_signing_key(sealer.make(1, now, now)?, 1).await?;
+        store.add_signing_key(sealer.make(FIRST, now, now)?, FIRST).await?;
         keys = store.signing_keys().await?;
     }
     Ok(KeyRing::open(sealer, &keys)?)
@@ -63,21 +74,78 @@ pub async fn open<DB: Engine>(
 /// When the last one does not sign yet, or the keys can not be opened.
 pub async fn rotate<DB: Engine>(
     store: &SqlStore<DB>,
-    secret_key: &SecretKey,
+    secrets: &Secrets,
     delay: Duration,
     clock: &Clock,
 ) -> Result<Key, KeeperFault> {
-    let ring = open(store, secret_key, clock).await?;
+    let ring = open(store, secrets, clock).await?;
     let now = clock.now();
     let published = ring.published(now);
     if let Some((_, key)) = published.iter().find(|(state, _)| *state == State::Pending) {
         return Err(KeeperFault::Pending(key.public.kid().to_owned()));
     }
-    let first_kept = published.first().map_or(1, |(_, key)| key.seq);
-    let next = published.last().map_or(1, |(_, key)| key.seq + 1);
+    let first_kept = published.first().map_or(FIRST, |(_, key)| key.seq);
+    let next = published.last().map_or(FIRST, |(_, key)| key.seq + 1);
     let sealed = ring.sealer().make(next, now, now.plus(delay))?;
     let key = sealed.key.clone();
     if store.add_signing_key(sealed, first_kept).await? { Ok(key) } else { Err(KeeperFault::Race) }
+}
+
+/// Revokes a signing key: every token that it has signed ends, wherever it is known, at once. If no
+/// key would sign after it, or soon, it gets a successor; the answer is that one.
+///
+/// # Errors
+/// When there is no such key, or the keys can not be opened.
+pub async fn revoke<DB: Engine>(
+    store: &SqlStore<DB>,
+    secrets: &Secrets,
+    kid: &str,
+    delay: Duration,
+    clock: &Clock,
+) -> Result<Option<Key>, KeeperFault> {
+    let ring = open(store, secrets, clock).await?;
+    let now = clock.now();
+    let keys = list(store, clock).await?;
+    let unknown = || KeeperFault::Unknown(kid.to_owned());
+    let (state, key) = keys.iter().find(|(_, key)| key.public.kid() == kid).ok_or_else(unknown)?;
+    let others = || keys.iter().filter(|(_, other)| other.seq != key.seq);
+    let is_followed = others().any(|(state, _)| *state == State::Pending);
+    // The one before it takes over at once, if there is one: its tokens are known everywhere.
+    let stands_alone = others().all(|(state, _)| *state == State::Ended);
+    let next = keys.last().map_or(FIRST, |(_, key)| key.seq + 1);
+    let successor = match state {
+        State::Active if !is_followed => {
+            let delay = if stands_alone { LEAST_DELAY } else { delay };
+            Some(ring.sealer().make(next, now, now.plus(delay))?)
+        }
+        State::Active | State::Pending | State::Retiring | State::Ended => None,
+    };
+    let made = successor.as_ref().map(|sealed| sealed.key.clone());
+    if store.revoke_signing_key(key.public.clone(), successor).await? {
+        Ok(made)
+    } else {
+        Err(unknown())
+    }
+}
+
+/// Seals every signing key with the secret that is in force; the answer is how many. From then on the
+/// previous one is not needed.
+///
+/// # Errors
+/// When a key was sealed with neither, or the database does not answer.
+pub async fn rewrap<DB: Engine>(
+    store: &SqlStore<DB>,
+    secrets: &Secrets,
+) -> Result<usize, KeeperFault> {
+    let (sealer, keys) = (Sealer::new(secrets)?, store.signing_keys().await?);
+    let count = keys.len();
+    for key in keys {
+        let seed = sealer.reseal(&key)?;
+        if !store.reseal_signing_key(key, seed).await? {
+            return Err(KeeperFault::Race);
+        }
+    }
+    Ok(count)
 }
 
 /// Every key in the database and what it does now. It opens none of them.
@@ -91,40 +159,4 @@ pub async fn list<DB: Engine>(
     let keys: Vec<Key> = store.signing_keys().await?.into_iter().map(|sealed| sealed.key).collect();
     let times: Vec<_> = keys.iter().map(|key| key.activate_time).collect();
     Ok(states(&times, clock.now()).into_iter().zip(keys).collect())
-}
-
-/// Keeps the ring and the verifier at what the database has, for as long as it is polled.
-///
-/// Dropping the future ends it at any point.
-pub async fn follow<DB: Engine>(
-    store: SqlStore<DB>,
-    ring: Arc<KeyRing>,
-    verifier: Arc<Verifier>,
-    clock: Clock,
-) -> Infallible {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match store.signing_keys().await {
-            Ok(sealed) => renew(&ring, &sealed),
-            Err(error) => {
-                tracing::warn!(%error, "the signing keys can not be read");
-                continue;
-            }
-        }
-        teach(&verifier, &ring, &clock);
-    }
-}
-
-/// Tells the verifier which keys the ring publishes now.
-pub fn teach(verifier: &Verifier, ring: &KeyRing, clock: &Clock) {
-    let published = ring.published(clock.now());
-    verifier.learn(published.into_iter().map(|(_, key)| key.public).collect());
-}
-
-fn renew(ring: &KeyRing, sealed: &[SealedKey]) {
-    if let Err(error) = ring.replace(sealed) {
-        tracing::error!(%error, "a new signing key can not be used");
-    }
 }

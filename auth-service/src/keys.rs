@@ -14,7 +14,7 @@ use shared::{
     trust::{LEEWAY, MAX_TOKEN_LIFE, PublicKey},
 };
 
-pub use ring::KeyRing;
+pub use ring::{FIRST, KeyRing};
 pub use sealing::{KeyFault, Sealer};
 
 /// The public half of a signing key, and when it signs.

@@ -1,41 +1,52 @@
-//! Registers users, logs them in, issues access tokens and says which are good.
+//! Registers users, logs them in, issues tokens, says which are good, and revokes them everywhere.
 //!
-//! Read in this order: [`api`] are the RPCs; [`users`] and [`passwords`] are what they are about;
-//! [`hasher`] checks passwords on threads of its own; [`tokens`] signs with the keys of [`keys`],
-//! which [`keeper`] makes and follows; [`store`] is the SQL. A login passes four places:
-//! `api/auth.rs`, `store/users.rs`, `hasher.rs`, `tokens.rs`.
+//! Read in this order: [`api`] are the RPCs; [`users`], [`passwords`], [`sessions`] and [`services`] are
+//! what they are about; [`hasher`] checks passwords on threads of its own; [`tokens`] signs with the
+//! keys of [`keys`], which [`keeper`] makes; [`revocations`] are why something ends early, and [`feed`]
+//! is how verifiers hear of it; [`store`] is the SQL. A login passes five places: `api/auth.rs`,
+//! `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`. [`commands`] are what operators do,
+//! and [`housekeeping`] deletes what is over.
 //!
-//! The service verifies tokens as any other does, with the keys that it has published.
+//! The service verifies tokens as any other does, by what it tells the others.
 
 pub mod config;
 pub mod api;
 pub mod users;
 pub mod passwords;
+pub mod sessions;
+pub mod services;
 pub mod hasher;
 pub mod tokens;
 pub mod keys;
 pub mod keeper;
+pub mod revocations;
+pub mod feed;
 pub mod secret_key;
 pub mod store;
+pub mod commands;
+pub mod housekeeping;
 pub mod error;
 
-use std::{path::PathBuf, pin::pin, sync::Arc};
+use std::{io::BufRead, path::PathBuf, pin::pin, sync::Arc};
 
 use shared::{
     clock::Clock,
-    database::{Engine, OpenError},
+    database::Engine,
     metrics::Metrics,
     on_engine,
     server::{self, Listeners, ServeError},
-    trust::{Bearer, Verifier},
+    trust::Verifier,
 };
 
 use crate::{
+    commands::{Command, CommandFault, Operator},
     config::Config,
+    feed::Feed,
     hasher::{HashFault, Hasher},
     keeper::KeeperFault,
-    keys::{Key, State},
-    store::SqlStore,
+    keys::KeyFault,
+    sessions::Successors,
+    store::{SqlStore, StoreFault},
     tokens::TokenIssuer,
 };
 
@@ -70,36 +81,25 @@ pub async fn migrate(config: &Config) -> Result<(), StartError> {
     })
 }
 
-/// Every signing key and what it does now, in the order in which they sign.
+/// Does what an operator asks for, on the database of the server that these settings are of. The
+/// answer is what is to be printed.
 ///
 /// # Errors
-/// When the database is not there, does not open or does not answer.
-pub async fn list_keys(config: &Config, clock: &Clock) -> Result<Vec<(State, Key)>, StartError> {
-    on_engine!(config.database, DB => {
-        Ok(keeper::list(&existing::<DB>(config, clock).await?, clock).await?)
-    })
-}
-
-/// Makes the next signing key and returns it. A server on the same database takes it over within
-/// a second.
-///
-/// # Errors
-/// When the last one does not sign yet, or the database or the keys do not open.
-pub async fn rotate_keys(config: &Config, clock: &Clock) -> Result<Key, StartError> {
-    let (secret_key, delay) = (&config.secret_key, config.key_publish_delay);
-    on_engine!(config.database, DB => {
-        let store = existing::<DB>(config, clock).await?;
-        Ok(keeper::rotate(&store, secret_key, delay, clock).await?)
-    })
-}
-
-/// Opens a database that a server has made: an operator who mistypes its name must not get an empty
-/// one.
-async fn existing<DB: Engine>(config: &Config, clock: &Clock) -> Result<SqlStore<DB>, StartError> {
-    match config.database.file() {
-        Some(file) if !file.exists() => Err(StartError::NoDatabase(file)),
-        _ => Ok(SqlStore::open(&config.database, clock.clone()).await?),
+/// When the database is not there, does not open or does not answer, or the command can not be done.
+pub async fn operate(
+    config: &Config,
+    clock: &Clock,
+    command: Command,
+    input: &mut (dyn BufRead + Send),
+) -> Result<String, StartError> {
+    // An operator who mistypes the name of a database must not get an empty one.
+    if let Some(file) = config.database.file().filter(|file| !file.exists()) {
+        return Err(StartError::NoDatabase(file));
     }
+    on_engine!(config.database, DB => {
+        let store = SqlStore::<DB>::open(&config.database, clock.clone()).await?;
+        Ok(Operator { store, config, clock }.perform(command, input).await?)
+    })
 }
 
 async fn serve_from<DB: Engine>(
@@ -109,51 +109,76 @@ async fn serve_from<DB: Engine>(
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let ring = Arc::new(keeper::open(&store, &config.secret_key, &clock).await?);
+    let secrets = keeper::secrets(&store, &config.secret_keys).await?;
+    let ring = Arc::new(keeper::open(&store, &secrets, &clock).await?);
     let verifier = Arc::new(Verifier::new(config.expected.clone(), clock.clone()));
-    keeper::teach(&verifier, &ring, &clock);
+    let feed =
+        Feed::start(store.clone(), Arc::clone(&ring), Arc::clone(&verifier), clock.clone()).await?;
     let hasher = Hasher::start(config.hash_threads, config.hash_cost)?;
-    let mut metrics = Metrics::default();
-    store.report(&mut metrics);
-    metrics.gauge("hash_queue_length", "Passwords that wait to be hashed", hasher.queue_length());
-    let users = api::Users { store: store.clone(), hasher: hasher.clone() };
+    let metrics = metrics(&store, &hasher, &verifier);
+    let issuer =
+        TokenIssuer::new(&config.expected, config.audiences, Arc::clone(&ring), clock.clone());
+    let sessions = api::Sessions {
+        store: store.clone(),
+        issuer: issuer.clone(),
+        successors: secrets.each().map(Successors::new).collect::<Result<_, _>>()?,
+        lives: config.lives,
+        clock: clock.clone(),
+    };
+    let users = api::Users { store: store.clone(), hasher: hasher.clone(), clock: clock.clone() };
+    let trust =
+        api::Trust { store: store.clone(), seen: feed.seen(), verifier: Arc::clone(&verifier) };
     let auth = api::Auth {
         store: store.clone(),
         hasher,
-        issuer: TokenIssuer::new(
-            config.expected.issuer,
-            config.audiences,
-            config.access_token_ttl,
-            Arc::clone(&ring),
-            clock.clone(),
-        ),
-        ring: Arc::clone(&ring),
+        sessions,
+        issuer,
+        ring,
         verifier: Arc::clone(&verifier),
-        clock: clock.clone(),
+        clock,
     };
-    let (bearer, request_size) =
-        (Bearer::new(Arc::clone(&verifier)), config.server.limits.request_size);
-    let service = api::service(auth, users, bearer, request_size, metrics);
+    let request_size = config.server.limits.request_size;
+    let service = api::service(auth, users, trust, request_size, metrics);
+    let ready = verifier.readiness();
     tokio::select! {
-        ended = server::serve(listeners, &config.server, service, verifier.ready(), shutdown) => {
-            Ok(ended?)
-        }
-        never = keeper::follow(store, ring, Arc::clone(&verifier), clock) => match never {},
+        ended = server::serve(listeners, &config.server, service, ready, shutdown) => Ok(ended?),
+        never = feed.follow() => match never {},
+        never = housekeeping::keep(store, verifier) => match never {},
     }
+}
+
+fn metrics<DB: Engine>(store: &SqlStore<DB>, hasher: &Hasher, verifier: &Arc<Verifier>) -> Metrics {
+    let mut metrics = Metrics::default();
+    store.report(&mut metrics);
+    metrics.gauge("hash_queue_length", "Passwords that wait to be hashed", hasher.queue_length());
+    let known = Arc::clone(verifier);
+    metrics.gauge("trust_revocations", "Revocations of tokens that may be alive", move || {
+        known.revocations()
+    });
+    metrics
 }
 
 /// Why the service did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database does not open.
+    /// The database does not open, or does not answer.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Store(#[from] StoreFault),
+    /// What has been revoked can not be read.
+    #[error(transparent)]
+    Read(#[from] error::Error),
     /// There is no database yet.
     #[error("there is no database {}; a server or `migrate` makes it", .0.display())]
     NoDatabase(PathBuf),
     /// The signing keys can not be used.
     #[error(transparent)]
     Keys(#[from] KeeperFault),
+    /// No keys can be derived from the secret key.
+    #[error(transparent)]
+    Derive(#[from] KeyFault),
+    /// An operator's command can not be done.
+    #[error(transparent)]
+    Command(#[from] CommandFault),
     /// The hashing threads do not start.
     #[error("passwords can not be hashed: {0}")]
     Hasher(#[from] HashFault),

@@ -7,12 +7,11 @@ use std::{
 };
 
 use auth_service::{
+    commands,
     config::{self, Config},
-    keys::Key,
-    list_keys, migrate, rotate_keys, serve,
+    migrate, operate, serve,
 };
 use clap::{Parser, Subcommand};
-use prost_types::Timestamp;
 use shared::{
     clock::Clock,
     server::{Listeners, block_on, ended_by_operator},
@@ -42,17 +41,8 @@ enum Configured {
     Serve,
     /// Bring the schema of the database up to date
     Migrate,
-    /// Look at the signing keys, or make the next one
-    #[command(subcommand)]
-    Keys(Keys),
-}
-
-#[derive(Subcommand)]
-enum Keys {
-    /// Print each key: its id, its state, when it begins to sign
-    List,
-    /// Make the next key, which signs after `AUTH_KEY_PUBLISH_DELAY`
-    Rotate,
+    #[command(flatten)]
+    Operate(commands::Command),
 }
 
 fn main() -> ExitCode {
@@ -78,8 +68,7 @@ async fn perform(command: Configured) -> ExitCode {
     let done = match command {
         Configured::Serve => run(config).await,
         Configured::Migrate => migrate(&config).await.map_err(Into::into),
-        Configured::Keys(Keys::List) => print_keys(&config).await,
-        Configured::Keys(Keys::Rotate) => rotate(&config).await,
+        Configured::Operate(command) => perform_for_operator(&config, command).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,19 +83,11 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn print_keys(config: &Config) -> Result<(), Box<dyn Error>> {
-    for (state, key) in list_keys(config, &Clock::system()).await? {
-        writeln!(io::stdout(), "{} {state:8} {}", key.public.kid(), signs_from(&key))?;
-    }
-    Ok(())
-}
-
-async fn rotate(config: &Config) -> Result<(), Box<dyn Error>> {
-    let key = rotate_keys(config, &Clock::system()).await?;
-    writeln!(io::stdout(), "{} signs from {}", key.public.kid(), signs_from(&key))?;
-    Ok(())
-}
-
-fn signs_from(key: &Key) -> Timestamp {
-    key.activate_time.into()
+async fn perform_for_operator(
+    config: &Config,
+    command: commands::Command,
+) -> Result<(), Box<dyn Error>> {
+    let mut input = io::BufReader::new(io::stdin());
+    let done = operate(config, &Clock::system(), command, &mut input).await?;
+    Ok(io::stdout().write_all(done.as_bytes())?)
 }

@@ -11,24 +11,56 @@ use std::{
 use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-use crate::config::{LEAST_SECRET, SecretKey};
+use crate::config::{LEAST_SECRET, SecretKey, SecretKeys};
 
-/// The secret key. A file that is missing is made if `first_start`; later a new one would open
-/// nothing that is sealed already.
+/// The secrets that everything is derived from which must be kept secret.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// The one in force.
+    pub current: SecretString,
+    /// The one before it, while what was sealed with that is not sealed anew.
+    pub previous: Option<SecretString>,
+}
+
+impl Secrets {
+    /// This secret alone, in force.
+    #[must_use]
+    pub fn only(current: &str) -> Self {
+        Self { current: current.into(), previous: None }
+    }
+
+    /// The one in force, and then the one before it.
+    pub fn each(&self) -> impl Iterator<Item = &SecretString> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
+    }
+}
+
+/// The secrets that the operator has set. A file that is missing is made if `first_start`; later a new
+/// one would open nothing that is sealed already.
 ///
 /// # Errors
 /// When the file can not be read or made, or is too short.
-pub fn load(key: &SecretKey, first_start: bool) -> Result<SecretString, SecretKeyFault> {
-    let path = match key {
-        SecretKey::Set(secret) => return Ok(secret.clone()),
-        SecretKey::File(path) => path,
-    };
-    let fault = |source| SecretKeyFault { path: path.display().to_string(), source };
-    match read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && first_start => {
-            make(path).and_then(|()| read(path)).map_err(fault)
+pub fn load(keys: &SecretKeys, first_start: bool) -> Result<Secrets, SecretKeyFault> {
+    let current = match &keys.current {
+        SecretKey::Set(secret) => secret.clone(),
+        SecretKey::File(path) => {
+            let fault = |source| SecretKeyFault { path: path.display().to_string(), source };
+            load_file(path, first_start).map_err(fault)?
         }
-        result => result.map_err(fault),
+    };
+    Ok(Secrets { current, previous: keys.previous.clone() })
+}
+
+/// The secret in this file. If it is missing it is made, for its owner alone, if that is wanted.
+///
+/// # Errors
+/// When the file can not be read or made, or is too short.
+pub fn load_file(path: &Path, make_it: bool) -> io::Result<SecretString> {
+    match read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && make_it => {
+            make(path).and_then(|()| read(path))
+        }
+        result => result,
     }
 }
 
@@ -84,8 +116,7 @@ mod tests {
     fn processes_that_start_at_once_agree_on_one_private_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.key");
-        let key = SecretKey::File(path.clone());
-        let load = || load(&key, true).unwrap().expose_secret().to_owned();
+        let load = || load_file(&path, true).unwrap().expose_secret().to_owned();
         let secrets = thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
@@ -99,7 +130,8 @@ mod tests {
     fn a_file_that_is_lost_or_cut_is_a_fault() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.key");
-        let key = SecretKey::File(path.clone());
+        let current = SecretKey::File(path.clone());
+        let key = SecretKeys { current, previous: None };
         assert!(load(&key, false).unwrap_err().to_string().contains("auth.key"));
         assert!(!path.exists());
         fs::write(&path, "short\n").unwrap();

@@ -1,35 +1,52 @@
-//! Users and signing keys in SQL.
+//! Accounts, sessions, signing keys, services and revocations in SQL.
 //!
-//! Every method that a caller with a token reaches takes the [`Caller`] first. Reads run at once.
-//! Writes are values that go through the door: `group.rs` runs those that are waiting as one
-//! transaction.
+//! Every method that a caller with a token reaches takes the [`Caller`](shared::trust::Caller) first,
+//! and does nothing for a session that has ended. Reads run at once. Writes are values that go through
+//! the door: `group.rs` runs those that are waiting as one transaction, at whose end `trust.rs` writes
+//! down what it has revoked.
 
 mod operation;
 mod group;
 mod users;
+mod passwords;
+mod sessions;
+mod refresh;
 mod keys;
+mod services;
+mod trust;
+mod operators;
+
+use std::{convert::Infallible, sync::Arc};
 
 use shared::{
     clock::Clock,
-    database::{Database, Door, Engine, Migrations, OpenError, Settings},
+    database::{Announcer, Database, Door, Engine, Migrations, OpenError, Settings},
     metrics::Metrics,
-    trust::Caller,
 };
-use uuid::Uuid;
+use tokio::sync::Notify;
 
-use crate::{
-    error::{Error, Refusal},
-    keys::SealedKey,
-    passwords::PasswordHash,
-    users::{User, UserChange},
-};
-use operation::Operation;
+pub use refresh::{Refresh, Refreshed, TokenPlace};
+pub use sessions::StoredToken;
+pub use trust::TrustState;
+
+use crate::{error::Error, passwords::PasswordHash, users::User};
+use group::Tables;
+use operation::{Act, Operation};
 
 /// The schema, step by step.
 pub const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[("users and keys", include_str!("../migrations/sqlite/0001_users_and_keys.sql"))],
-    postgres: &[("users and keys", include_str!("../migrations/postgres/0001_users_and_keys.sql"))],
+    sqlite: &[
+        ("users and keys", include_str!("../migrations/sqlite/0001_users_and_keys.sql")),
+        ("sessions and trust", include_str!("../migrations/sqlite/0002_sessions_and_trust.sql")),
+    ],
+    postgres: &[
+        ("users and keys", include_str!("../migrations/postgres/0001_users_and_keys.sql")),
+        ("sessions and trust", include_str!("../migrations/postgres/0002_sessions_and_trust.sql")),
+    ],
 };
+
+/// What processes tell each other by that they have changed what verifiers must know.
+const TOPIC: &str = "taskmanager_trust";
 
 /// A user and what their password is checked against.
 #[derive(Debug, Clone)]
@@ -38,18 +55,28 @@ pub struct Account {
     pub user: User,
     /// The password as it is stored.
     pub password_hash: PasswordHash,
+    /// How often the password has been changed: a change that was checked against one password must
+    /// not be made under another.
+    pub password_version: i64,
+    /// Whether an operator keeps the user from logging in.
+    pub is_disabled: bool,
 }
 
 /// The store of this service on any engine.
 #[derive(Debug)]
 pub struct SqlStore<DB: Engine> {
     database: Database<DB>,
-    door: Door<Operation>,
+    door: Door<Operation<DB>>,
+    changed: Arc<Notify>,
 }
 
 impl<DB: Engine> Clone for SqlStore<DB> {
     fn clone(&self) -> Self {
-        Self { database: self.database.clone(), door: self.door.clone() }
+        Self {
+            database: self.database.clone(),
+            door: self.door.clone(),
+            changed: Arc::clone(&self.changed),
+        }
     }
 }
 
@@ -57,11 +84,14 @@ impl<DB: Engine> SqlStore<DB> {
     /// Opens the database that the settings name, with every migration applied.
     ///
     /// # Errors
-    /// See [`OpenError`].
-    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
+    /// See [`OpenError`]; or when the database does not answer.
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, StoreFault> {
         let database = Database::open(settings, &MIGRATIONS).await?;
-        let door = Door::open(database.clone(), group::Tables { clock });
-        Ok(Self { database, door })
+        let changed = Arc::<Notify>::default();
+        let door = Door::open(database.clone(), Tables::new(clock, Arc::clone(&changed)));
+        let store = Self { database, door, changed };
+        store.begin_trust().await?;
+        Ok(store)
     }
 
     /// Shows how the database is used.
@@ -70,87 +100,34 @@ impl<DB: Engine> SqlStore<DB> {
         self.door.report(metrics);
     }
 
-    /// Opens an account.
-    ///
-    /// # Errors
-    /// [`Refusal::UsernameTaken`], [`Refusal::EmailTaken`], or when the database is away.
-    pub async fn register(&self, user: User, password_hash: PasswordHash) -> Result<(), Error> {
-        let account = Account { user, password_hash };
-        Ok(self.door.submit(|slot| Operation::Register { account, slot }).await??)
+    /// Waits until a write of this process has changed what verifiers must know.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
-    /// Finds the account that is logged into by this name or address, given as its key.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn find_by_name(&self, key: String) -> Result<Option<Account>, Error> {
-        Ok(users::find_by_name(&self.database, key).await?)
+    /// What tells the other processes on the database of such a write.
+    #[must_use]
+    pub fn announcer(&self) -> Announcer<DB> {
+        self.database.announcer(TOPIC)
     }
 
-    /// Reads the caller's account.
-    ///
-    /// # Errors
-    /// [`Refusal::AccountGone`], or when the database is away.
-    pub async fn account(&self, caller: &Caller) -> Result<Account, Error> {
-        let account = users::find(&self.database, caller.user_id()).await?;
-        Ok(account.ok_or(Refusal::AccountGone)?)
+    /// Hears of such writes of other processes, for as long as it is polled.
+    pub async fn listen(&self, heard: Arc<Notify>) -> Infallible {
+        self.database.listen(TOPIC, heard).await
     }
 
-    /// Changes the caller, if the stored password is still the one that was checked for it.
-    ///
-    /// # Errors
-    /// [`Refusal::UsernameTaken`], [`Refusal::EmailTaken`], [`Refusal::PasswordChanged`],
-    /// [`Refusal::AccountGone`], or when the database is away.
-    pub async fn update_user(
-        &self,
-        caller: &Caller,
-        change: UserChange,
-        checked: Option<PasswordHash>,
-    ) -> Result<User, Error> {
-        let id = caller.user_id();
-        Ok(self.door.submit(|slot| Operation::Update { id, change, checked, slot }).await??)
+    async fn submit<A: Act<DB>>(&self, act: A) -> Result<A::Answer, Error> {
+        Ok(self.door.submit(|slot| Operation::new(act, slot)).await?)
     }
+}
 
-    /// Replaces the caller's password, if the stored one is still the one that was checked.
-    ///
-    /// # Errors
-    /// [`Refusal::PasswordChanged`], or when the database is away.
-    pub async fn change_password(
-        &self,
-        caller: &Caller,
-        checked: PasswordHash,
-        new: PasswordHash,
-    ) -> Result<(), Error> {
-        self.rehash(caller.user_id(), checked, new).await
-    }
-
-    /// Replaces a stored password, if it is still the one that was checked.
-    ///
-    /// # Errors
-    /// [`Refusal::PasswordChanged`], or when the database is away.
-    pub async fn rehash(
-        &self,
-        id: Uuid,
-        checked: PasswordHash,
-        new: PasswordHash,
-    ) -> Result<(), Error> {
-        Ok(self.door.submit(|slot| Operation::SetPassword { id, checked, new, slot }).await??)
-    }
-
-    /// The signing keys, in the order in which they sign.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn signing_keys(&self) -> Result<Vec<SealedKey>, Error> {
-        Ok(keys::list(&self.database).await?)
-    }
-
-    /// Adds a signing key and forgets those whose place is before `first_kept`. When its own place
-    /// is taken, by another process at the same moment, nothing is done and the answer is `false`.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn add_signing_key(&self, key: SealedKey, first_kept: i64) -> Result<bool, Error> {
-        Ok(self.door.submit(|slot| Operation::AddKey { key, first_kept, slot }).await?)
-    }
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// The database does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It opens, and does not answer.
+    #[error(transparent)]
+    Write(#[from] Error),
 }

@@ -5,22 +5,26 @@ use std::{sync::Arc, time::Duration};
 use jsonwebtoken::{Algorithm, Header};
 use shared::{
     clock::{Clock, Time},
-    ids::new_id,
-    trust::{Claims, TYPE, install_crypto},
+    trust::{Claims, Expected, TYPE, install_crypto},
 };
 use uuid::Uuid;
 
-use crate::keys::KeyRing;
+use crate::{
+    keys::{KeyRing, SigningKey},
+    services::Service,
+    sessions::Session,
+};
 
-/// Who asks for tokens, as their `client_id` (RFC 9068): there is one client, the pair's own.
+/// Who asks for the tokens of users, as their `client_id` (RFC 9068): there is one client, the pair's own.
 const CLIENT: &str = "taskmanager";
 
 /// Issues access tokens, signed with the key that is in force.
 #[derive(Debug, Clone)]
 pub struct TokenIssuer {
     issuer: String,
+    /// The name by which this service accepts tokens itself.
+    own: String,
     audiences: Vec<String>,
-    life: Duration,
     keys: Arc<KeyRing>,
     clock: Clock,
 }
@@ -44,18 +48,25 @@ pub enum IssueFault {
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
+/// The key that signs now, for one token.
+#[derive(Debug)]
+pub struct Signer<'i> {
+    issuer: &'i TokenIssuer,
+    key: Arc<SigningKey>,
+}
+
 impl TokenIssuer {
-    /// An issuer of this name. Its tokens are good for these services, for this long.
+    /// An issuer of this name. The tokens of users are good for these services, one's own among them.
     #[must_use]
     pub fn new(
-        issuer: String,
+        expected: &Expected,
         audiences: Vec<String>,
-        life: Duration,
         keys: Arc<KeyRing>,
         clock: Clock,
     ) -> Self {
         install_crypto();
-        Self { issuer, audiences, life, keys, clock }
+        let (issuer, own) = (expected.issuer.clone(), expected.audience.clone());
+        Self { issuer, own, audiences, keys, clock }
     }
 
     /// The services that tokens are issued for.
@@ -64,34 +75,70 @@ impl TokenIssuer {
         &self.audiences
     }
 
-    /// Issues the token of a new session of this user, for these services.
+    /// The key that signs now. It is asked for first, so that nothing is begun that could not be
+    /// signed.
+    ///
+    /// # Errors
+    /// When no key signs.
+    pub fn signer(&self) -> Result<Signer<'_>, IssueFault> {
+        let key = self.keys.active(self.clock.now()).ok_or(IssueFault::NoKey)?;
+        Ok(Signer { issuer: self, key })
+    }
+}
+
+impl Signer<'_> {
+    /// Issues the next token of a session, for these services and until this time.
     ///
     /// # Errors
     /// When it can not be signed.
-    pub fn issue(&self, user_id: Uuid, audiences: Vec<String>) -> Result<AccessToken, IssueFault> {
-        let now = self.clock.now();
-        let key = self.keys.active(now).ok_or(IssueFault::NoKey)?;
-        // A token tells time in whole seconds.
-        let expire_time = Time::from_seconds(now.plus(self.life).seconds());
-        let claims = Claims {
-            iss: self.issuer.clone(),
-            sub: user_id.to_string(),
+    pub fn user(
+        &self,
+        session: &Session,
+        audiences: Vec<String>,
+        expire_time: Time,
+    ) -> Result<AccessToken, IssueFault> {
+        self.sign(Claims {
+            iss: self.issuer.issuer.clone(),
+            sub: session.user_id.to_string(),
             aud: audiences,
             exp: expire_time.seconds(),
+            iat: session.last_use_time.seconds(),
+            nbf: None,
+            jti: Uuid::new_v4().to_string(),
+            sid: session.id.to_string(),
+            client_id: CLIENT.to_owned(),
+            scope: None,
+        })
+    }
+
+    /// Issues a token that stands for a service, and lives this long.
+    ///
+    /// # Errors
+    /// When it can not be signed.
+    pub fn service(&self, service: &Service, life: Duration) -> Result<AccessToken, IssueFault> {
+        let now = self.issuer.clock.now();
+        self.sign(Claims {
+            iss: self.issuer.issuer.clone(),
+            sub: service.name.clone(),
+            aud: vec![self.issuer.own.clone()],
+            exp: now.plus(life).seconds(),
             iat: now.seconds(),
             nbf: None,
             jti: Uuid::new_v4().to_string(),
-            sid: new_id(now).to_string(),
-            client_id: CLIENT.to_owned(),
-            scope: None,
-        };
+            sid: service.id.to_string(),
+            client_id: service.name.clone(),
+            scope: Some(service.scopes.join(" ")),
+        })
+    }
+
+    fn sign(&self, claims: Claims) -> Result<AccessToken, IssueFault> {
         let header = Header {
             typ: Some(TYPE.to_owned()),
-            kid: Some(key.key.public.kid().to_owned()),
+            kid: Some(self.key.key.public.kid().to_owned()),
             ..Header::new(Algorithm::EdDSA)
         };
-        let token = jsonwebtoken::encode(&header, &claims, &key.secret)?;
-        Ok(AccessToken { token, expire_time })
+        let token = jsonwebtoken::encode(&header, &claims, &self.key.secret)?;
+        Ok(AccessToken { token, expire_time: Time::from_seconds(claims.exp) })
     }
 }
 
@@ -100,37 +147,5 @@ impl std::fmt::Debug for AccessToken {
         f.debug_struct("AccessToken")
             .field("expire_time", &self.expire_time)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use shared::trust::{Expected, Verifier};
-
-    use super::*;
-    use crate::keys::Sealer;
-
-    #[test]
-    fn the_verifier_accepts_what_is_issued() {
-        let (clock, secret) = (Clock::manual(Time::from_seconds(1_000)), "one".to_owned().into());
-        let sealer = Sealer::new(&secret).unwrap();
-        let key = sealer.make(1, clock.now(), clock.now()).unwrap();
-        let keys = Arc::new(KeyRing::open(sealer, &[key]).unwrap());
-        let expected = Expected { issuer: "i".to_owned(), audience: "a".to_owned() };
-        let verifier = Verifier::new(expected, clock.clone());
-        verifier
-            .learn(keys.published(clock.now()).into_iter().map(|(_, key)| key.public).collect());
-
-        let audiences = vec!["a".to_owned(), "b".to_owned()];
-        let life = Duration::from_mins(1);
-        let issuer = TokenIssuer::new("i".to_owned(), audiences.clone(), life, keys, clock.clone());
-        let user_id = new_id(clock.now());
-        let access = issuer.issue(user_id, audiences.clone()).unwrap();
-        let claims = verifier.inspect(&access.token).unwrap();
-        assert_eq!(claims.aud, audiences);
-        assert_eq!(claims.exp, 1_060);
-        assert_eq!(access.expire_time, Time::from_seconds(1_060));
-        assert_eq!(verifier.verify(&access.token).unwrap().user_id(), user_id);
-        assert!(!format!("{access:?}").contains(&access.token));
     }
 }

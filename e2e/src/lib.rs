@@ -22,5 +22,5 @@ pub mod tls;
 pub use engine::{Engine, Place};
 pub use person::{As, Identity, PASSWORD, Person};
 pub use refused::{Refused, refused};
-pub use server::{AuthServer, TaskServer, clock};
+pub use server::{AuthServer, SERVICE_SECRET, TaskServer, clock};
 pub use until::{PATIENCE, until};

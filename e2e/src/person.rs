@@ -89,7 +89,7 @@ impl Person {
         let request = LoginRequest {
             login: name.to_owned(),
             password: PASSWORD.to_owned(),
-            audiences: Vec::new(),
+            ..LoginRequest::default()
         };
         let answer = auth.login(request).await.expect("a login").into_inner();
         let token = answer.tokens.expect("tokens").access_token;

@@ -4,6 +4,8 @@ mod running;
 
 use std::collections::BTreeMap;
 
+use auth_service::{StartError, commands::Command, operate};
+use clap::Parser;
 use shared::{
     clock::{Clock, Time},
     env::Env,
@@ -19,6 +21,16 @@ pub(crate) use running::healthy;
 const START: i64 = 1_800_000_000;
 /// What the signing keys are sealed with where no file can hold it.
 const SECRET: &str = "a secret key that is for tests and nothing else";
+
+/// What services prove that they are who they are.
+pub const SERVICE_SECRET: &str = "the secret of a service in tests and nowhere else";
+
+/// A line that an operator types.
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
 
 type Settings = BTreeMap<&'static str, String>;
 
@@ -117,6 +129,33 @@ impl AuthServer {
         auth_config(&self.settings)
     }
 
+    /// Does what an operator asks for beside the running server: "keys rotate".
+    ///
+    /// # Errors
+    /// When it can not be done.
+    pub async fn operate(&self, line: &str) -> Result<String, StartError> {
+        self.operate_with(line, "").await
+    }
+
+    /// The same with this on standard input.
+    ///
+    /// # Errors
+    /// When it can not be done.
+    pub async fn operate_with(&self, line: &str, input: &str) -> Result<String, StartError> {
+        let words = ["auth-service"].into_iter().chain(line.split(' '));
+        let command = Line::try_parse_from(words).expect("a command").command;
+        operate(&self.config(), &self.clock, command, &mut input.as_bytes()).await
+    }
+
+    /// Registers a service that may watch, with the secret that all services of tests have.
+    pub async fn add_service(&self, name: &str) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("secret");
+        std::fs::write(&file, SERVICE_SECRET).expect("a secret");
+        let line = format!("services add {name} --secret-file {}", file.display());
+        self.operate(&line).await.expect("a new service, or the same");
+    }
+
     /// Where it answers.
     #[must_use]
     pub fn url(&self) -> String {
@@ -173,9 +212,11 @@ impl TaskServer {
         place: Place,
         settings: [(&'static str, &str); N],
     ) -> Self {
+        auth.add_service("task-service").await;
         let mut own = Settings::from([
             ("TASK_DATABASE_URL", place.url.clone()),
             ("TASK_AUTH_URL", auth.url()),
+            ("TASK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),
         ]);
         own.extend(settings.map(|(name, value)| (name, value.to_owned())));
         Self::run(own, auth.clock.clone(), place).await

@@ -10,6 +10,7 @@ use std::{
 };
 
 use prost_types::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 const MICROS: i64 = 1_000_000;
 
@@ -108,7 +109,13 @@ pub struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     System,
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Manual>),
+}
+
+/// A clock on the wall, which can be set, and the time that goes on whatever it shows.
+struct Manual {
+    shows: AtomicI64,
+    uptime: AtomicI64,
 }
 
 impl Clock {
@@ -121,14 +128,15 @@ impl Clock {
     /// A clock that stands still until it is moved; its clones move with it.
     #[must_use]
     pub fn manual(start: Time) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
+        let clock = Manual { shows: AtomicI64::new(start.0), uptime: AtomicI64::new(0) };
+        Self(Source::Manual(Arc::new(clock)))
     }
 
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Time {
         match &self.0 {
-            Source::Manual(micros) => Time(micros.load(Ordering::SeqCst)),
+            Source::Manual(clock) => Time(clock.shows.load(Ordering::SeqCst)),
             Source::System => {
                 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
                 let now = SystemTime::now();
@@ -139,16 +147,32 @@ impl Clock {
         }
     }
 
-    /// Sets a manual clock; the machine's is left alone.
-    pub fn set(&self, time: Time) {
-        if let Source::Manual(micros) = &self.0 {
-            micros.store(time.0, Ordering::SeqCst);
+    /// Microseconds that have passed since some moment. Nobody sets that back or forward.
+    #[must_use]
+    pub fn uptime(&self) -> i64 {
+        match &self.0 {
+            Source::Manual(clock) => clock.uptime.load(Ordering::SeqCst),
+            Source::System => {
+                // Unlike `Instant` it goes on while the machine sleeps.
+                let uptime = clock_gettime(ClockId::Boottime);
+                uptime.tv_sec.saturating_mul(MICROS).saturating_add(uptime.tv_nsec / 1_000)
+            }
         }
     }
 
-    /// Moves a manual clock forward; the machine's is left alone.
+    /// Sets a manual clock, as an operator would, while no time passes; the machine's is left alone.
+    pub fn set(&self, time: Time) {
+        if let Source::Manual(clock) = &self.0 {
+            clock.shows.store(time.0, Ordering::SeqCst);
+        }
+    }
+
+    /// Lets time pass on a manual clock; the machine's is left alone.
     pub fn advance(&self, duration: Duration) {
         self.set(self.now().plus(duration));
+        if let Source::Manual(clock) = &self.0 {
+            clock.uptime.fetch_add(micros(duration), Ordering::SeqCst);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod engine;
 mod fault;
 mod postgres;
 mod settings;
+mod signal;
 mod sqlite;
 mod statement;
 
@@ -18,6 +19,7 @@ pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};
 pub use fault::{OpenError, is_unavailable};
 pub use settings::{EngineName, Settings, UrlFault};
+pub use signal::Announcer;
 pub use sqlx::{Postgres, Sqlite};
 pub use statement::Statement;
 

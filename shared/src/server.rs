@@ -32,6 +32,7 @@ pub use tls::{Identity, TlsFault};
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
+use tokio::sync::watch;
 use tonic::service::RoutesBuilder;
 use tonic_reflection::server::Builder as Reflection;
 
@@ -58,7 +59,8 @@ pub struct Service {
 }
 
 /// Serves until `shutdown`, then until the calls that are under way have ended, as long as the
-/// limits allow. Health says `SERVING` once `ready` and `NOT_SERVING` from `shutdown` on.
+/// limits allow. Health says `SERVING` while `ready` is true, and `NOT_SERVING` while it is not and
+/// from `shutdown` on.
 ///
 /// # Errors
 /// When reflection can not be built.
@@ -66,7 +68,7 @@ pub async fn serve(
     listeners: impl Into<Listeners>,
     settings: &Settings,
     mut service: Service,
-    ready: impl Future<Output = ()> + Send,
+    ready: watch::Receiver<bool>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let Listeners { calls, metrics: scrapes } = listeners.into();
@@ -91,15 +93,11 @@ pub async fn serve(
             never = acceptor.accept(calls) => never,
             never = follow(settings.tls.clone()) => never,
             never = service.metrics.serve(scrapes) => never,
-            never = async {
-                ready.await;
-                health.serving().await;
-                std::future::pending().await
-            } => never,
         }
     });
     tokio::select! {
         never = &mut serving => match never {},
+        never = health.follow(ready) => match never {},
         () = shutdown => {}
     }
     health.not_serving().await;

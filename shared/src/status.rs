@@ -89,7 +89,9 @@ pub(crate) fn deadline_exceeded() -> Status {
     refusal(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
 }
 
-pub(crate) fn draining() -> Status {
+/// What a caller is told while the service ends.
+#[must_use]
+pub fn draining() -> Status {
     retry_later(Code::Unavailable, "DRAINING", "the service is ending; connect anew")
 }
 

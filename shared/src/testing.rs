@@ -8,7 +8,7 @@
     reason = "a test that can not be set up shall fail at once"
 )]
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::{Clock, Time},
-    trust::{Caller, Claims, Expected, PublicKey, TYPE, Verifier},
+    trust::{Caller, Claims, Expected, Head, News, PublicKey, TYPE, Verifier},
 };
 
 /// The issuer that [`Forge::claims`] names.
@@ -91,14 +91,37 @@ impl Forge {
     /// other way to one.
     #[must_use]
     pub fn caller(&self, user: Uuid) -> Caller {
+        self.caller_in(user, Uuid::new_v4())
+    }
+
+    /// The same in this session.
+    #[must_use]
+    pub fn caller_in(&self, user: Uuid, session: Uuid) -> Caller {
         let now = Time::from_seconds(0);
         let audience = "testing";
-        let expected = Expected { issuer: ISSUER.to_owned(), audience: audience.to_owned() };
-        let verifier = Verifier::new(expected, Clock::manual(now));
-        verifier.learn(vec![self.public()]);
-        let token = self.sign(&self.claims(user, audience, now));
+        let verifier = Verifier::new(expected(audience), Clock::manual(now));
+        verifier.learn(&named(vec![self.public()]));
+        let claims = self.claims(user, audience, now);
+        let token = self.sign(&Claims { sid: session.to_string(), ..claims });
         verifier.verify(&token).expect("the token is good")
     }
+}
+
+/// What a verifier of this audience expects of the tokens of a [`Forge`].
+#[must_use]
+pub fn expected(audience: &str) -> Expected {
+    Expected {
+        issuer: ISSUER.to_owned(),
+        audience: audience.to_owned(),
+        max_staleness: Duration::from_mins(16),
+    }
+}
+
+/// What an issuer says that has these keys and has revoked nothing.
+#[must_use]
+pub fn named(keys: Vec<PublicKey>) -> News {
+    let head = Head { epoch: Uuid::nil(), sequence: 0 };
+    News { head: Some(head), keys: Some(keys), ..News::default() }
 }
 
 impl Default for Forge {

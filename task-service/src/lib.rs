@@ -5,7 +5,8 @@
 //! of `CreateTask` passes three places: the [`Bearer`] interceptor, `api/tasks.rs`, and the store,
 //! whose `group.rs` runs the writes that wait as one transaction.
 //!
-//! The service trusts the tokens of auth-service, but asks it for nothing while it serves a call.
+//! The service trusts the tokens of auth-service. It hears from it all the time what that takes, keeps
+//! it in its own database, and asks nothing while it serves a call.
 
 pub mod config;
 pub mod api;
@@ -25,7 +26,7 @@ use shared::{
     metrics::Metrics,
     on_engine,
     server::{self, Listeners, ServeError},
-    trust::{Bearer, Verifier, follow_keys},
+    trust::{Bearer, Verifier, follow_trust},
 };
 
 use crate::{config::Config, store::SqlStore};
@@ -73,20 +74,15 @@ async fn serve_from<DB: Engine>(
     let pages = vault.page_key().await?;
     let mut metrics = Metrics::default();
     store.report(&mut metrics);
-    let trust = Arc::clone(&verifier);
-    metrics.gauge(
-        "trust_staleness_seconds",
-        "How long auth-service has not been heard of",
-        move || trust.staleness().map_or(f64::INFINITY, |staleness| staleness.as_secs_f64()),
-    );
+    verifier.report(&mut metrics);
     let (bearer, request_size) =
         (Bearer::new(Arc::clone(&verifier)), config.server.limits.request_size);
     let service = api::service(store, pages, bearer, request_size, metrics);
     tokio::select! {
-        ended = server::serve(listeners, &config.server, service, verifier.ready(), shutdown) => {
+        ended = server::serve(listeners, &config.server, service, verifier.readiness(), shutdown) => {
             Ok(ended?)
         }
-        never = follow_keys(Arc::clone(&verifier), config.auth, vault) => match never {},
+        never = follow_trust(Arc::clone(&verifier), config.trust, vault) => match never {},
     }
 }
 

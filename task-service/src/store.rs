@@ -13,6 +13,8 @@ mod projects;
 mod tasks;
 mod task_list;
 mod vault;
+mod trust;
+mod trust_rows;
 
 use shared::{
     clock::Clock,
@@ -35,14 +37,14 @@ use operation::{Operation, ProjectDeletion, ProjectWrite, TaskWrite};
 
 /// The schema, step by step.
 pub const MIGRATIONS: Migrations = Migrations {
-    sqlite: &[(
-        "projects and tasks",
-        include_str!("../migrations/sqlite/0001_projects_and_tasks.sql"),
-    )],
-    postgres: &[(
-        "projects and tasks",
-        include_str!("../migrations/postgres/0001_projects_and_tasks.sql"),
-    )],
+    sqlite: &[
+        ("projects and tasks", include_str!("../migrations/sqlite/0001_projects_and_tasks.sql")),
+        ("trust", include_str!("../migrations/sqlite/0002_trust.sql")),
+    ],
+    postgres: &[
+        ("projects and tasks", include_str!("../migrations/postgres/0001_projects_and_tasks.sql")),
+        ("trust", include_str!("../migrations/postgres/0002_trust.sql")),
+    ],
 };
 
 /// How much each owner may have.

@@ -134,7 +134,8 @@ async fn work(channel: &Channel, ann: &str, eve: &str) -> Result<(), Failure> {
 }
 
 fn login(login: &str, password: &str) -> LoginRequest {
-    LoginRequest { login: login.to_owned(), password: password.to_owned(), audiences: Vec::new() }
+    let (login, password) = (login.to_owned(), password.to_owned());
+    LoginRequest { login, password, ..LoginRequest::default() }
 }
 
 /// A request of whoever has this token.

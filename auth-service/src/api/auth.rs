@@ -1,36 +1,46 @@
-//! `taskmanager.auth.v1.AuthService`: no RPC of it asks for a token.
+//! `taskmanager.auth.v1.AuthService`: no RPC of it asks for a bearer token.
 
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     clock::{Clock, Time},
     database::Engine,
+    env::is_name,
     fields::Violations,
     ids::new_id,
     pb::auth::{
-        ListSigningKeysRequest, ListSigningKeysResponse, LoginRequest, LoginResponse,
-        RegisterRequest, RegisterResponse, SigningKey, SigningKeyState, Tokens,
+        IssueServiceTokenRequest, IssueServiceTokenResponse, ListSigningKeysRequest,
+        ListSigningKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
+        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse, Tokens,
         ValidateTokenRequest, ValidateTokenResponse, auth_service_server::AuthService,
     },
     trust::{Claims, Rejection, Verifier},
 };
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
+use super::{
+    key_to_wire,
+    sessions::{Begun, Sessions, narrow},
+};
 use crate::{
     error::{Error, Refusal},
     hasher::Hasher,
-    keys::{Key, KeyRing, State},
+    keys::KeyRing,
     passwords::Password,
+    services::{MOST_SECRET, SecretHash},
+    sessions::{ClientLabel, RefreshToken},
     store::{Account, SqlStore},
-    tokens::{AccessToken, TokenIssuer},
+    tokens::TokenIssuer,
     users::{Email, ImageUrl, User, Username, name_key},
 };
 
 /// The longest text that anybody can log in by, in code points.
 const MAX_LOGIN: usize = 254;
-/// The most audiences that a login may ask for.
-const MAX_AUDIENCES: usize = 16;
+/// The longest text that is looked at as a refresh token, in bytes.
+const MAX_REFRESH_TOKEN: usize = 4_096;
+/// How access tokens are presented (RFC 6750).
+const TOKEN_TYPE: &str = "Bearer";
 
 /// What the RPCs work with.
 #[derive(Debug)]
@@ -39,6 +49,8 @@ pub struct Auth<DB: Engine> {
     pub store: SqlStore<DB>,
     /// What hashes and checks passwords.
     pub hasher: Hasher,
+    /// What opens sessions, and goes on with them.
+    pub sessions: Sessions<DB>,
     /// What issues tokens.
     pub issuer: TokenIssuer,
     /// The keys that are published.
@@ -70,9 +82,32 @@ impl<DB: Engine> AuthService for Auth<DB> {
             Some(name) => self.store.find_by_name(name).await?,
             None => None,
         };
-        let user_id = self.check(account, login.password).await?;
-        let token = self.issuer.issue(user_id, login.audiences).map_err(Error::from)?;
-        Ok(Response::new(LoginResponse { tokens: Some(token.into()) }))
+        let (account, outdated) = self.check(account, login.password.clone()).await?;
+        let begun = self.sessions.begin(&account, login.client_label, login.audiences).await?;
+        if outdated {
+            self.strengthen(account, login.password).await;
+        }
+        Ok(Response::new(LoginResponse { tokens: Some(begun.into()) }))
+    }
+
+    async fn refresh_token(
+        &self,
+        request: Request<RefreshTokenRequest>,
+    ) -> Result<Response<RefreshTokenResponse>, Status> {
+        let RefreshTokenRequest { refresh_token, audiences } = request.into_inner();
+        let token = parse_refresh_token(&refresh_token)?;
+        let tokens = self.sessions.refresh(token, audiences).await?;
+        Ok(Response::new(RefreshTokenResponse { tokens: Some(tokens.into()) }))
+    }
+
+    async fn logout(
+        &self,
+        request: Request<LogoutRequest>,
+    ) -> Result<Response<LogoutResponse>, Status> {
+        if let Some(token) = parse_refresh_token(&request.into_inner().refresh_token)? {
+            self.store.log_out(token.hash()).await?;
+        }
+        Ok(Response::new(LogoutResponse {}))
     }
 
     async fn validate_token(
@@ -88,11 +123,31 @@ impl<DB: Engine> AuthService for Auth<DB> {
         let response = match self.verifier.inspect(&token) {
             Ok(claims) => claims_to_wire(claims),
             Err(Rejection::Invalid(_)) => ValidateTokenResponse::default(),
-            Err(undecidable @ Rejection::Undecidable) => {
-                return Err(Error::from(undecidable).into());
-            }
+            Err(
+                undecidable @ (Rejection::Undecidable
+                | Rejection::NotAUser
+                | Rejection::NotAService),
+            ) => return Err(Error::from(undecidable).into()),
         };
         Ok(Response::new(response))
+    }
+
+    async fn issue_service_token(
+        &self,
+        request: Request<IssueServiceTokenRequest>,
+    ) -> Result<Response<IssueServiceTokenResponse>, Status> {
+        let (name, secret) = parse_credential(request.into_inner())?;
+        let service = self.store.service(name).await?;
+        let service = service.filter(|service| service.secret_hash == secret);
+        let service = service.ok_or(Error::Refused(Refusal::InvalidSecret))?;
+        let signer = self.issuer.signer().map_err(Error::from)?;
+        let token = signer.service(&service, self.sessions.lives().token).map_err(Error::from)?;
+        Ok(Response::new(IssueServiceTokenResponse {
+            access_token: token.token,
+            token_type: TOKEN_TYPE.to_owned(),
+            access_token_expire_time: Some(token.expire_time.into()),
+            scopes: service.scopes,
+        }))
     }
 
     async fn list_signing_keys(
@@ -106,19 +161,18 @@ impl<DB: Engine> AuthService for Auth<DB> {
 }
 
 impl<DB: Engine> Auth<DB> {
-    /// The id of the user whose password this is. Without a user the work is the same.
-    async fn check(&self, account: Option<Account>, password: Password) -> Result<Uuid, Error> {
+    /// The account whose password this is, and whether its hash is outdated. Without an account the
+    /// work is the same.
+    async fn check(
+        &self,
+        account: Option<Account>,
+        password: Password,
+    ) -> Result<(Account, bool), Error> {
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let hash = hash.unwrap_or_else(|| self.hasher.stand_in());
-        let verdict = self.hasher.verify(password.clone(), hash).await?;
+        let verdict = self.hasher.verify(password, hash).await?;
         match account {
-            Some(account) if verdict.fits => {
-                let id = account.user.id;
-                if verdict.outdated {
-                    self.strengthen(account, password).await;
-                }
-                Ok(id)
-            }
+            Some(account) if verdict.fits => Ok((account, verdict.outdated)),
             _ => Err(Refusal::InvalidCredentials.into()),
         }
     }
@@ -129,10 +183,8 @@ impl<DB: Engine> Auth<DB> {
             let hash = self.hasher.hash(password).await?;
             self.store.rehash(account.user.id, account.password_hash, hash).await
         };
-        match rehash.await {
-            // Another login, or a new password, came first.
-            Ok(()) | Err(Error::Refused(Refusal::PasswordChanged)) => {}
-            Err(error) => tracing::warn!(%error, "a password hash can not be brought up to date"),
+        if let Err(error) = rehash.await {
+            tracing::warn!(%error, "a password hash can not be brought up to date");
         }
     }
 }
@@ -159,6 +211,7 @@ struct Login {
     name: Option<String>,
     password: Password,
     audiences: Vec<String>,
+    client_label: ClientLabel,
 }
 
 fn parse_login(request: LoginRequest, known: &[String]) -> Result<Login, Error> {
@@ -170,19 +223,38 @@ fn parse_login(request: LoginRequest, known: &[String]) -> Result<Login, Error> 
     let possible = request.login.chars().all(|c| c.is_ascii_graphic());
     let name = possible.then(|| name_key(&request.login));
     let password = violations.check("password", Password::presented(request.password));
-    if request.audiences.len() > MAX_AUDIENCES {
-        violations.add("audiences", "must be at most 16");
-    }
-    for (place, audience) in request.audiences.iter().enumerate() {
-        if !known.contains(audience) {
-            violations.add(&format!("audiences[{place}]"), "is no service of this server");
-        }
-    }
-    let asked =
-        |audience: &&String| request.audiences.is_empty() || request.audiences.contains(*audience);
-    let audiences = known.iter().filter(asked).cloned().collect();
-    let login = password.map(|password| Login { name, password, audiences });
+    let audiences = narrow(known, &request.audiences, &mut violations);
+    let client_label = violations.check("client_label", ClientLabel::parse(request.client_label));
+    let login = password.zip(client_label).map(|(password, client_label)| Login {
+        name,
+        password,
+        audiences,
+        client_label,
+    });
     Ok(violations.finish(login)?)
+}
+
+/// Reads a refresh token; `None` when it can not be one of ours.
+fn parse_refresh_token(text: &str) -> Result<Option<RefreshToken>, Error> {
+    let mut violations = Violations::new();
+    if !(1..=MAX_REFRESH_TOKEN).contains(&text.len()) {
+        violations.add("refresh_token", "must be 1 to 4096 characters");
+    }
+    violations.finish(Some(()))?;
+    Ok(RefreshToken::parse(text))
+}
+
+/// The name of a service, and what its secret is checked by.
+fn parse_credential(request: IssueServiceTokenRequest) -> Result<(String, SecretHash), Error> {
+    let mut violations = Violations::new();
+    if !is_name(&request.service) {
+        violations.add("service", "must be 1 to 64 visible ASCII characters");
+    }
+    let secret = SecretString::from(request.secret);
+    if !(1..=MOST_SECRET).contains(&secret.expose_secret().len()) {
+        violations.add("secret", "must be 1 to 512 bytes");
+    }
+    Ok(violations.finish(Some((request.service, SecretHash::of(&secret))))?)
 }
 
 fn claims_to_wire(claims: Claims) -> ValidateTokenResponse {
@@ -198,31 +270,16 @@ fn claims_to_wire(claims: Claims) -> ValidateTokenResponse {
     }
 }
 
-fn key_to_wire((state, key): (State, Key)) -> SigningKey {
-    let state = match state {
-        State::Pending => SigningKeyState::Pending,
-        State::Active => SigningKeyState::Active,
-        State::Retiring => SigningKeyState::Retiring,
-        State::Ended => SigningKeyState::Unspecified,
-    };
-    SigningKey {
-        kid: key.public.kid().to_owned(),
-        kty: "OKP".to_owned(),
-        crv: "Ed25519".to_owned(),
-        alg: "EdDSA".to_owned(),
-        r#use: "sig".to_owned(),
-        x: key.public.x(),
-        state: state.into(),
-        activate_time: Some(key.activate_time.into()),
-    }
-}
-
-impl From<AccessToken> for Tokens {
-    fn from(token: AccessToken) -> Self {
+impl From<Begun> for Tokens {
+    fn from(begun: Begun) -> Self {
+        let Begun { session, access, refresh } = begun;
         Self {
-            access_token: token.token,
-            token_type: "Bearer".to_owned(),
-            access_token_expire_time: Some(token.expire_time.into()),
+            access_token: access.token,
+            token_type: TOKEN_TYPE.to_owned(),
+            access_token_expire_time: Some(access.expire_time.into()),
+            refresh_token: refresh.text(),
+            refresh_token_expire_time: Some(session.idle_expire_time.into()),
+            session_id: session.id.to_string(),
         }
     }
 }

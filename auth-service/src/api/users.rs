@@ -1,13 +1,17 @@
 //! `taskmanager.auth.v1.UserService`: the caller's own account.
 
 use shared::{
+    clock::Clock,
     database::Engine,
     fields::Violations,
+    ids::parse_id,
     mask::Mask,
     pb::auth::{
         ChangePasswordRequest, ChangePasswordResponse, GetCurrentUserRequest,
-        GetCurrentUserResponse, UpdateCurrentUserRequest, UpdateCurrentUserResponse,
-        User as WireUser, user_service_server::UserService,
+        GetCurrentUserResponse, ListSessionsRequest, ListSessionsResponse,
+        RevokeOtherSessionsRequest, RevokeOtherSessionsResponse, RevokeSessionRequest,
+        RevokeSessionResponse, Session as WireSession, UpdateCurrentUserRequest,
+        UpdateCurrentUserResponse, User as WireUser, user_service_server::UserService,
     },
     trust::Caller,
 };
@@ -17,6 +21,7 @@ use crate::{
     error::{Error, Refusal},
     hasher::Hasher,
     passwords::{Password, PasswordFault},
+    sessions::Session,
     store::{Account, SqlStore},
     users::{Email, ImageUrl, User, UserChange, Username},
 };
@@ -28,6 +33,8 @@ pub struct Users<DB: Engine> {
     pub store: SqlStore<DB>,
     /// What hashes and checks passwords.
     pub hasher: Hasher,
+    /// The time.
+    pub clock: Clock,
 }
 
 #[tonic::async_trait]
@@ -51,7 +58,7 @@ impl<DB: Engine> UserService for Users<DB> {
             Some(password) => {
                 let account = self.store.account(&caller).await?;
                 self.authenticate(&account, password).await?;
-                Some(account.password_hash)
+                Some(account.password_version)
             }
             None => None,
         };
@@ -68,8 +75,44 @@ impl<DB: Engine> UserService for Users<DB> {
         let (current, new) = parse_passwords(request.into_inner(), &account.user)?;
         self.authenticate(&account, current).await?;
         let new = self.hasher.hash(new).await.map_err(Error::from)?;
-        self.store.change_password(&caller, account.password_hash, new).await?;
+        self.store.change_password(&caller, account.password_version, new).await?;
         Ok(Response::new(ChangePasswordResponse {}))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let sessions = self.store.sessions(&caller, self.clock.now()).await?;
+        // A session that has ended lists nothing: it would be among them.
+        if !sessions.iter().any(|session| session.id == caller.session_id()) {
+            return Err(Error::from(Refusal::SessionEnded).into());
+        }
+        let sessions = sessions.into_iter().map(|session| to_wire(session, &caller)).collect();
+        Ok(Response::new(ListSessionsResponse { sessions }))
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<RevokeSessionRequest>,
+    ) -> Result<Response<RevokeSessionResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut violations = Violations::new();
+        let id = violations.check("id", parse_id(&request.into_inner().id));
+        let id = violations.finish(id).map_err(Error::from)?;
+        self.store.revoke_session(&caller, id).await?;
+        Ok(Response::new(RevokeSessionResponse {}))
+    }
+
+    async fn revoke_other_sessions(
+        &self,
+        request: Request<RevokeOtherSessionsRequest>,
+    ) -> Result<Response<RevokeOtherSessionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let count = self.store.revoke_other_sessions(&caller).await?;
+        let revoked_count = i32::try_from(count).unwrap_or(i32::MAX);
+        Ok(Response::new(RevokeOtherSessionsResponse { revoked_count }))
     }
 }
 
@@ -133,6 +176,18 @@ fn parse_passwords(
     let current = violations.check("current_password", current);
     let new = violations.check("new_password", new);
     Ok(violations.finish(current.zip(new))?)
+}
+
+fn to_wire(session: Session, caller: &Caller) -> WireSession {
+    WireSession {
+        id: session.id.to_string(),
+        client_label: session.client_label.as_str().to_owned(),
+        create_time: Some(session.create_time.into()),
+        last_use_time: Some(session.last_use_time.into()),
+        idle_expire_time: Some(session.idle_expire_time.into()),
+        expire_time: Some(session.expire_time.into()),
+        current: session.id == caller.session_id(),
+    }
 }
 
 impl From<User> for WireUser {

@@ -7,6 +7,9 @@ use shared::clock::Time;
 
 use super::{Key, KeyFault, SealedKey, Sealer, SigningKey, State, states};
 
+/// The place of the very first key.
+pub const FIRST: i64 = 1;
+
 /// The signing keys, in the order in which they sign.
 #[derive(Debug)]
 pub struct KeyRing {
@@ -49,12 +52,15 @@ impl KeyRing {
         Ok(())
     }
 
-    /// The key that signs at this moment; `None` only when the ring is empty.
+    /// The key that signs at this moment. There is none when that was revoked and its successor has
+    /// not been published for long enough.
     #[must_use]
     pub fn active(&self, now: Time) -> Option<Arc<SigningKey>> {
         let keys = self.keys.load();
         let active = states_of(&keys, now).into_iter().position(|state| state == State::Active)?;
-        keys.get(active).cloned()
+        let key = keys.get(active)?;
+        // The very first waits for nobody, though this machine's clock may be behind.
+        (key.key.activate_time <= now || key.key.seq == FIRST).then(|| Arc::clone(key))
     }
 
     /// The keys that a token in force may be signed with, or soon will be, and what they do.
@@ -75,15 +81,16 @@ fn states_of(keys: &[Arc<SigningKey>], now: Time) -> Vec<State> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret_key::Secrets;
 
     #[test]
     fn a_ring_follows_the_database_and_the_clock() {
         let at = Time::from_seconds;
-        let secret = "one".to_owned().into();
-        let (sealer, foreign) = (Sealer::new(&secret).unwrap(), "two".to_owned().into());
+        let sealer = Sealer::new(&Secrets::only("one")).unwrap();
         let first = sealer.make(1, at(0), at(0)).unwrap();
         let second = sealer.make(2, at(10), at(70)).unwrap();
-        let stranger = Sealer::new(&foreign).unwrap().make(3, at(10), at(70)).unwrap();
+        let stranger = Sealer::new(&Secrets::only("two")).unwrap();
+        let stranger = stranger.make(3, at(10), at(70)).unwrap();
         let (first_kid, second_kid) = (first.key.public.kid(), second.key.public.kid());
 
         let ring = KeyRing::open(sealer, std::slice::from_ref(&first)).unwrap();
@@ -93,6 +100,13 @@ mod tests {
         let states: Vec<_> = ring.published(at(69)).into_iter().map(|(state, _)| state).collect();
         assert_eq!(states, [State::Active, State::Pending]);
         assert_eq!(ring.published(at(1_000_000)).len(), 1);
+
+        // Without the first, the second signs when its time has come and not before.
+        let alone = KeyRing::open(Sealer::new(&Secrets::only("one")).unwrap(), &[second.clone()]);
+        let alone = alone.unwrap();
+        assert!(alone.active(at(69)).is_none() && alone.active(at(70)).is_some());
+        // The very first signs at once, though the clock is behind.
+        assert_eq!(ring.active(at(-5)).unwrap().key.public.kid(), first_kid);
 
         assert!(ring.replace(&[first.clone(), second.clone(), stranger]).is_err());
         assert_eq!(ring.published(at(70)).len(), 2);

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use shared::{clock::Time, trust::PublicKey};
 
 use super::{Key, SealedKey, SigningKey};
+use crate::secret_key::Secrets;
 
 /// What the derived key is for: the same secret serves other purposes by other labels.
 const PURPOSE: &[u8] = b"taskmanager auth-service: signing keys at rest, v1";
@@ -18,13 +19,19 @@ const SEED_SIZE: usize = 32;
 
 /// Seals and opens the secret halves of signing keys, with AES-256-GCM under a key that is derived
 /// from `AUTH_SECRET_KEY`. A sealed seed is bound to its key's id.
-pub struct Sealer(RandomizedNonceKey);
+pub struct Sealer {
+    key: RandomizedNonceKey,
+    /// What keys were sealed with before, until they are sealed anew.
+    previous: Option<RandomizedNonceKey>,
+}
 
 /// Why a signing key can not be made or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
     /// It was sealed with another secret, or the row is damaged.
-    #[error("the signing key {0} was sealed with another AUTH_SECRET_KEY (or key file)")]
+    #[error(
+        "the signing key {0} was sealed with another AUTH_SECRET_KEY (or key file); AUTH_SECRET_KEY_PREVIOUS may name it"
+    )]
     Sealed(String),
     /// The seed is not that of the public key.
     #[error("the two halves of the signing key {0} do not belong together")]
@@ -35,18 +42,13 @@ pub enum KeyFault {
 }
 
 impl Sealer {
-    /// A sealer that derives its key from this secret.
+    /// A sealer that derives its keys from these secrets.
     ///
     /// # Errors
     /// When the cryptographic library fails.
-    pub fn new(secret: &SecretString) -> Result<Self, KeyFault> {
-        let mut key = Zeroizing::new([0; SEED_SIZE]);
-        Salt::new(HKDF_SHA256, &[])
-            .extract(secret.expose_secret().as_bytes())
-            .expand(&[PURPOSE], Length(key.len()))
-            .and_then(|material| material.fill(key.as_mut()))
-            .map_err(|_| KeyFault::Library)?;
-        RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map(Self).map_err(|_| KeyFault::Library)
+    pub fn new(secrets: &Secrets) -> Result<Self, KeyFault> {
+        let previous = secrets.previous.as_ref().map(derive).transpose()?;
+        Ok(Self { key: derive(&secrets.current)?, previous })
     }
 
     /// Makes a key that takes this place in the order and signs from this time on.
@@ -72,8 +74,7 @@ impl Sealer {
     /// When it was sealed with another secret, or is damaged.
     pub fn open(&self, sealed: &SealedKey) -> Result<SigningKey, KeyFault> {
         let kid = sealed.key.public.kid();
-        let seed = self.unseal(kid, &sealed.sealed_seed);
-        let seed = seed.ok_or_else(|| KeyFault::Sealed(kid.to_owned()))?;
+        let seed = self.seed(sealed)?;
         let pair = key_pair(&seed)?;
         if public_half(&pair)? != *sealed.key.public.bytes() {
             return Err(KeyFault::Halves(kid.to_owned()));
@@ -84,22 +85,47 @@ impl Sealer {
         Ok(SigningKey { key: sealed.key.clone(), secret })
     }
 
+    /// Seals a key anew, with the secret that is in force.
+    ///
+    /// # Errors
+    /// When it was sealed with neither secret, or is damaged.
+    pub fn reseal(&self, sealed: &SealedKey) -> Result<Vec<u8>, KeyFault> {
+        self.seal(sealed.key.public.kid(), &self.seed(sealed)?)
+    }
+
+    fn seed(&self, sealed: &SealedKey) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
+        let kid = sealed.key.public.kid();
+        let mut keys = [Some(&self.key), self.previous.as_ref()].into_iter().flatten();
+        let seed = keys.find_map(|key| unseal(key, kid, &sealed.sealed_seed));
+        seed.ok_or_else(|| KeyFault::Sealed(kid.to_owned()))
+    }
+
     /// The nonce, the encrypted seed and the tag, one after another.
     fn seal(&self, kid: &str, seed: &[u8]) -> Result<Vec<u8>, KeyFault> {
         let mut text = seed.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(kid), &mut text);
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(kid), &mut text);
         let nonce = nonce.map_err(|_| KeyFault::Library)?;
         Ok([nonce.as_ref().as_slice(), &text].concat())
     }
+}
 
-    fn unseal(&self, kid: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let length = self.0.open_in_place(nonce, Aad::from(kid), &mut text).ok()?.len();
-        text.truncate(length);
-        Some(text)
-    }
+fn derive(secret: &SecretString) -> Result<RandomizedNonceKey, KeyFault> {
+    let mut key = Zeroizing::new([0; SEED_SIZE]);
+    Salt::new(HKDF_SHA256, &[])
+        .extract(secret.expose_secret().as_bytes())
+        .expand(&[PURPOSE], Length(key.len()))
+        .and_then(|material| material.fill(key.as_mut()))
+        .map_err(|_| KeyFault::Library)?;
+    RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| KeyFault::Library)
+}
+
+fn unseal(key: &RandomizedNonceKey, kid: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut text = Zeroizing::new(text.to_vec());
+    let length = key.open_in_place(nonce, Aad::from(kid), &mut text).ok()?.len();
+    text.truncate(length);
+    Some(text)
 }
 
 impl std::fmt::Debug for Sealer {
@@ -130,7 +156,7 @@ mod tests {
     use super::*;
 
     fn sealer(secret: &str) -> Sealer {
-        Sealer::new(&secret.to_owned().into()).unwrap()
+        Sealer::new(&Secrets::only(secret)).unwrap()
     }
 
     #[test]
@@ -144,6 +170,20 @@ mod tests {
         let fault = sealer("two").open(&sealed).unwrap_err();
         assert_eq!(fault, KeyFault::Sealed(kid));
         assert!(fault.to_string().contains("AUTH_SECRET_KEY"));
+    }
+
+    #[test]
+    fn a_key_opens_with_the_previous_secret_until_it_is_sealed_anew() {
+        let now = Time::from_seconds(1);
+        let sealed = sealer("old").make(1, now, now).unwrap();
+        let previous = Some("old".to_owned().into());
+        let both = Sealer::new(&Secrets { previous, ..Secrets::only("new") }).unwrap();
+        assert_eq!(both.open(&sealed).unwrap().key, sealed.key);
+        assert!(sealer("new").open(&sealed).is_err());
+
+        let anew = SealedKey { sealed_seed: both.reseal(&sealed).unwrap(), ..sealed };
+        assert_eq!(sealer("new").open(&anew).unwrap().key, anew.key);
+        assert!(sealer("old").open(&anew).is_err());
     }
 
     #[test]

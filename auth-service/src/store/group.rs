@@ -1,46 +1,64 @@
 //! Runs the writes that are waiting as one transaction.
 
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use shared::{
     clock::Clock,
     database::{Engine, Writer},
 };
+use tokio::sync::Notify;
 
-use super::{keys, operation::Operation, users};
+use super::{
+    operation::{Operation, Transaction},
+    trust::{self, Change},
+};
 
 /// What runs a group of writes.
-pub(super) struct Tables {
-    pub(super) clock: Clock,
+pub(super) struct Tables<DB> {
+    clock: Clock,
+    /// Told after each commit that verifiers must hear of.
+    changed: Arc<Notify>,
+    /// Whether the transaction that is open is one of those.
+    is_change: AtomicBool,
+    engine: PhantomData<fn() -> DB>,
 }
 
-impl<DB: Engine> Writer<DB> for Tables {
-    type Write = Operation;
+impl<DB> Tables<DB> {
+    pub(super) fn new(clock: Clock, changed: Arc<Notify>) -> Self {
+        Self { clock, changed, is_change: AtomicBool::new(false), engine: PhantomData }
+    }
+}
+
+impl<DB: Engine> Writer<DB> for Tables<DB> {
+    type Write = Operation<DB>;
 
     /// Each write runs its own statements: they are few beside the hashing that precedes them.
     async fn run(
         &self,
         connection: &mut DB::Connection,
-        group: &mut [Operation],
+        group: &mut [Operation<DB>],
     ) -> Result<(), sqlx::Error> {
-        // Rows are locked in one order, whichever process runs the group.
+        // Rows are locked in one order, whichever process runs the group: what belongs to no user,
+        // the users, the head of what verifiers must know.
         group.sort_by_key(Operation::user_id);
+        let now = self.clock.now();
+        let mut at = Transaction { connection, now, change: Change::default() };
         for operation in group {
-            match operation {
-                Operation::Register { account, slot } => {
-                    slot.fill(users::register::<DB>(connection, account).await?);
-                }
-                Operation::Update { id, change, checked, slot } => {
-                    let (change, now) = (change.clone(), self.clock.now());
-                    let checked = checked.as_ref();
-                    slot.fill(users::update::<DB>(connection, *id, change, checked, now).await?);
-                }
-                Operation::SetPassword { id, checked, new, slot } => {
-                    slot.fill(users::set_password::<DB>(connection, *id, checked, new).await?);
-                }
-                Operation::AddKey { key, first_kept, slot } => {
-                    slot.fill(keys::add::<DB>(connection, key, *first_kept).await?);
-                }
-            }
+            operation.run(&mut at).await?;
         }
-        Ok(())
+        self.is_change.store(!at.change.is_empty(), Ordering::Relaxed);
+        trust::tell(at).await
+    }
+
+    fn committed(&self) {
+        if self.is_change.load(Ordering::Relaxed) {
+            self.changed.notify_one();
+        }
     }
 }

@@ -2,50 +2,148 @@
 
 use shared::{
     clock::Time,
-    database::{Corrupt, Database, Engine, Statement, get},
-    trust::PublicKey,
+    database::{Corrupt, Engine, Statement, get},
+    trust::{MAX_TOKEN_LIFE, PublicKey},
 };
 use sqlx::Error;
 
-use crate::keys::{Key, SealedKey};
+use super::{
+    SqlStore,
+    operation::{Act, Transaction},
+};
+use crate::{
+    error::Error as Failure,
+    keys::{Key, SealedKey},
+    revocations::Cause,
+};
 
-/// Every key, in the order in which they sign.
-pub(super) async fn list<DB: Engine>(database: &Database<DB>) -> Result<Vec<SealedKey>, Error> {
-    let statement = Statement::new(
-        "select seq, kid, public_key, sealed_seed, create_time, activate_time
-         from signing_keys order by seq",
-    );
-    database.read(statement).await?.iter().map(key::<DB>).collect()
+impl<DB: Engine> SqlStore<DB> {
+    /// The signing keys, in the order in which they sign.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn signing_keys(&self) -> Result<Vec<SealedKey>, Failure> {
+        let select = "select seq, kid, public_key, sealed_seed, create_time, activate_time
+                      from signing_keys order by seq";
+        let rows = self.database.read(Statement::new(select)).await?;
+        Ok(rows.iter().map(key::<DB>).collect::<Result<_, _>>()?)
+    }
+
+    /// Adds a signing key and forgets those whose place is before `first_kept`. When its own place
+    /// is taken, by another process at the same moment, nothing is done and the answer is `false`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn add_signing_key(&self, key: SealedKey, first_kept: i64) -> Result<bool, Failure> {
+        self.submit(Add { key, first_kept }).await
+    }
+
+    /// Revokes a signing key with all its tokens, and adds another in its stead if that is given.
+    /// When there is no such key, nothing is done and the answer is `false`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn revoke_signing_key(
+        &self,
+        key: PublicKey,
+        successor: Option<SealedKey>,
+    ) -> Result<bool, Failure> {
+        self.submit(Revoke { key, successor }).await
+    }
+
+    /// Replaces what a signing key is sealed as. When it is sealed as anything else than `old`,
+    /// nothing is done and the answer is `false`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn reseal_signing_key(
+        &self,
+        old: SealedKey,
+        sealed_seed: Vec<u8>,
+    ) -> Result<bool, Failure> {
+        self.submit(Reseal { old, sealed_seed }).await
+    }
 }
 
-/// Adds a key and forgets those before `first_kept`, if nobody has taken its place.
-pub(super) async fn add<DB: Engine>(
-    connection: &mut DB::Connection,
-    sealed: &SealedKey,
+struct Add {
+    key: SealedKey,
     first_kept: i64,
-) -> Result<bool, Error> {
-    let rows = Statement::<DB>::new(
-        "insert into signing_keys
-             (seq, kid, public_key, sealed_seed, create_time, activate_time)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict do nothing returning seq",
-    )
-    .bind(sealed.key.seq)
-    .bind(sealed.key.public.kid().to_owned())
-    .bind(sealed.key.public.bytes().to_vec())
-    .bind(sealed.sealed_seed.clone())
-    .bind(sealed.key.create_time.micros())
-    .bind(sealed.key.activate_time.micros())
-    .all(connection)
-    .await?;
-    if rows.is_empty() {
-        return Ok(false);
+}
+
+impl<DB: Engine> Act<DB> for Add {
+    type Answer = bool;
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<bool, Error> {
+        if !insert(at, &self.key).await? {
+            return Ok(false);
+        }
+        let delete = "delete from signing_keys where seq < $1";
+        at.all(Statement::new(delete).bind(self.first_kept)).await?;
+        at.change.keys();
+        Ok(true)
     }
-    Statement::<DB>::new("delete from signing_keys where seq < $1")
-        .bind(first_kept)
-        .all(connection)
-        .await?;
-    Ok(true)
+}
+
+struct Revoke {
+    key: PublicKey,
+    successor: Option<SealedKey>,
+}
+
+impl<DB: Engine> Act<DB> for Revoke {
+    type Answer = bool;
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<bool, Error> {
+        let delete = "delete from signing_keys where kid = $1 returning kid";
+        let statement = Statement::new(delete).bind(self.key.kid().to_owned());
+        if at.all(statement).await?.is_empty() {
+            return Ok(false);
+        }
+        if let Some(successor) = &self.successor {
+            insert(at, successor).await?;
+        }
+        // Verifiers do not know the key any more; this tells them that they never will again.
+        at.revoke(self.key.id(), Cause::KeyRevoke, at.now.plus(MAX_TOKEN_LIFE));
+        at.change.keys();
+        Ok(true)
+    }
+}
+
+struct Reseal {
+    old: SealedKey,
+    sealed_seed: Vec<u8>,
+}
+
+impl<DB: Engine> Act<DB> for Reseal {
+    type Answer = bool;
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<bool, Error> {
+        let update = "update signing_keys set sealed_seed = $3
+                      where kid = $1 and sealed_seed = $2 returning kid";
+        let statement = Statement::new(update)
+            .bind(self.old.key.public.kid().to_owned())
+            .bind(self.old.sealed_seed.clone())
+            .bind(self.sealed_seed.clone());
+        Ok(!at.all(statement).await?.is_empty())
+    }
+}
+
+/// Adds a key, unless its place is taken.
+async fn insert<DB: Engine>(
+    at: &mut Transaction<'_, DB>,
+    sealed: &SealedKey,
+) -> Result<bool, Error> {
+    let insert = "insert into signing_keys
+                      (seq, kid, public_key, sealed_seed, create_time, activate_time)
+                  values ($1, $2, $3, $4, $5, $6)
+                  on conflict do nothing returning seq";
+    let statement = Statement::new(insert)
+        .bind(sealed.key.seq)
+        .bind(sealed.key.public.kid().to_owned())
+        .bind(sealed.key.public.bytes().to_vec())
+        .bind(sealed.sealed_seed.clone())
+        .bind(sealed.key.create_time.micros())
+        .bind(sealed.key.activate_time.micros());
+    Ok(!at.all(statement).await?.is_empty())
 }
 
 fn key<DB: Engine>(row: &DB::Row) -> Result<SealedKey, Error> {

@@ -1,68 +1,112 @@
 //! Writes as values, on their way through the door.
 
-use shared::database::{Slot, Write, WriteError};
+use futures_util::future::BoxFuture;
+use shared::{
+    clock::Time,
+    database::{Engine, Slot, Statement, Write, WriteError},
+};
+use sqlx::Error;
 use uuid::Uuid;
 
-use super::Account;
-use crate::{
-    error::Refusal,
-    keys::SealedKey,
-    passwords::PasswordHash,
-    users::{User, UserChange},
-};
+use super::trust::{self, Change};
+use crate::revocations::Cause;
 
-/// A write and where its answer waits.
-#[derive(Debug)]
-pub(super) enum Operation {
-    Register {
-        account: Account,
-        slot: Slot<Result<(), Refusal>>,
-    },
-    Update {
-        id: Uuid,
-        change: UserChange,
-        /// The stored password that was checked for this change, if it needs one.
-        checked: Option<PasswordHash>,
-        slot: Slot<Result<User, Refusal>>,
-    },
-    SetPassword {
-        id: Uuid,
-        checked: PasswordHash,
-        new: PasswordHash,
-        slot: Slot<Result<(), Refusal>>,
-    },
-    AddKey {
-        key: SealedKey,
-        first_kept: i64,
-        slot: Slot<bool>,
-    },
+/// A write: a value that runs its own statements inside the transaction of its group.
+pub(super) trait Act<DB: Engine>: Send + 'static {
+    /// What it answers: a refusal is an answer too.
+    type Answer: Send + 'static;
+
+    /// The user whose rows it locks, if any.
+    fn user_id(&self) -> Option<Uuid> {
+        None
+    }
+
+    /// Runs it. It may be run again, after a rollback. An error of the database is always returned.
+    fn run(
+        &self,
+        at: &mut Transaction<'_, DB>,
+    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
 }
 
-impl Operation {
-    /// The user whose rows it locks, if any.
-    pub(super) fn user_id(&self) -> Option<Uuid> {
-        match self {
-            Self::Register { account, .. } => Some(account.user.id),
-            Self::Update { id, .. } | Self::SetPassword { id, .. } => Some(*id),
-            Self::AddKey { .. } => None,
+/// The open transaction of a group.
+pub(super) struct Transaction<'c, DB: Engine> {
+    pub(super) connection: &'c mut DB::Connection,
+    pub(super) now: Time,
+    /// What verifiers must be told of it.
+    pub(super) change: Change,
+}
+
+impl<DB: Engine> Transaction<'_, DB> {
+    pub(super) async fn all(&mut self, statement: Statement<DB>) -> Result<Vec<DB::Row>, Error> {
+        statement.all(self.connection).await
+    }
+
+    /// Ends a session or a key, for whoever verifies its tokens. One whose tokens have long expired
+    /// needs no word.
+    pub(super) fn revoke(&mut self, id: Uuid, cause: Cause, expire_time: Time) {
+        if expire_time.plus(trust::GRACE) > self.now {
+            self.change.revoke(id, cause, expire_time);
         }
     }
 }
 
-impl Write for Operation {
+/// A write of any kind, and where its answer waits.
+pub(super) struct Operation<DB: Engine>(Box<dyn Pending<DB>>);
+
+impl<DB: Engine> Operation<DB> {
+    pub(super) fn new<A: Act<DB>>(act: A, slot: Slot<A::Answer>) -> Self {
+        Self(Box::new(Waiting { act, slot }))
+    }
+
+    pub(super) fn user_id(&self) -> Option<Uuid> {
+        self.0.user_id()
+    }
+
+    pub(super) async fn run(&mut self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
+        self.0.run(at).await
+    }
+}
+
+impl<DB: Engine> Write for Operation<DB> {
     fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Register { slot, .. } | Self::SetPassword { slot, .. } => slot.is_abandoned(),
-            Self::Update { slot, .. } => slot.is_abandoned(),
-            Self::AddKey { slot, .. } => slot.is_abandoned(),
-        }
+        self.0.is_abandoned()
     }
 
     fn settle(self, outcome: Result<(), WriteError>) {
-        match self {
-            Self::Register { slot, .. } | Self::SetPassword { slot, .. } => slot.settle(outcome),
-            Self::Update { slot, .. } => slot.settle(outcome),
-            Self::AddKey { slot, .. } => slot.settle(outcome),
-        }
+        self.0.settle(outcome);
+    }
+}
+
+struct Waiting<A, T> {
+    act: A,
+    slot: Slot<T>,
+}
+
+/// An [`Act`] whose answer has gone out of sight.
+trait Pending<DB: Engine>: Send {
+    fn user_id(&self) -> Option<Uuid>;
+    fn run<'r>(&'r mut self, at: &'r mut Transaction<'_, DB>) -> BoxFuture<'r, Result<(), Error>>;
+    fn is_abandoned(&self) -> bool;
+    fn settle(self: Box<Self>, outcome: Result<(), WriteError>);
+}
+
+impl<DB: Engine, A: Act<DB>> Pending<DB> for Waiting<A, A::Answer> {
+    fn user_id(&self) -> Option<Uuid> {
+        self.act.user_id()
+    }
+
+    fn run<'r>(&'r mut self, at: &'r mut Transaction<'_, DB>) -> BoxFuture<'r, Result<(), Error>> {
+        Box::pin(async move {
+            self.slot.fill(self.act.run(at).await?);
+            Ok(())
+        })
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.slot.is_abandoned()
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), WriteError>) {
+        self.slot.settle(outcome);
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn account(name: &str) -> RegisterRequest {
 /// A login for every audience.
 pub(crate) fn credentials(login: &str, password: &str) -> LoginRequest {
     let (login, password) = (login.to_owned(), password.to_owned());
-    LoginRequest { login, password, audiences: Vec::new() }
+    LoginRequest { login, password, ..LoginRequest::default() }
 }
 
 /// Registers, and expects no refusal.

@@ -13,7 +13,8 @@ use std::{sync::Arc, time::Duration};
 use auth_service::{
     error::{Error, Refusal},
     passwords::PasswordHash,
-    store::{MIGRATIONS, SqlStore},
+    sessions::{ClientLabel, Lives, RefreshToken, Session},
+    store::{MIGRATIONS, SqlStore, StoredToken},
     users::{Email, ImageUrl, User, Username},
 };
 use e2e::Place;
@@ -23,6 +24,13 @@ use shared::{
     ids::new_id,
     testing::Forge,
     trust::Caller,
+};
+
+/// How long sessions and tokens last here.
+pub(crate) const LIVES: Lives = Lives {
+    token: Duration::from_mins(15),
+    idle: Duration::from_hours(24),
+    session: Duration::from_hours(72),
 };
 
 /// A store with an empty database.
@@ -64,10 +72,27 @@ impl<DB: Engine> Scene<DB> {
     pub(crate) async fn register(&self, name: &str) -> (User, Caller) {
         let user = self.user(name, &format!("{name}@example.com"));
         self.store.register(user.clone(), hash(name)).await.unwrap();
-        let caller = self.caller(&user);
+        let caller = self.log_in(&user).await;
         (user, caller)
     }
 
+    /// Opens a session of this user, whose password has never been changed.
+    pub(crate) async fn log_in(&self, user: &User) -> Caller {
+        let (session, first) = self.session(user);
+        let caller = self.forge.caller_in(user.id, session.id);
+        self.store.open_session(session, first, 0).await.unwrap();
+        caller
+    }
+
+    /// A session that is not open yet, and its first refresh token.
+    pub(crate) fn session(&self, user: &User) -> (Session, StoredToken) {
+        let audiences = vec!["auth-service".to_owned()];
+        let session = LIVES.begin(user.id, ClientLabel::default(), audiences, &self.clock);
+        let first = StoredToken { hash: RefreshToken::random().unwrap().hash(), nonce: [1; 32] };
+        (session, first)
+    }
+
+    /// Somebody in a session that is not there.
     pub(crate) fn caller(&self, user: &User) -> Caller {
         self.forge.caller(user.id)
     }

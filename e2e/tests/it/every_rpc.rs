@@ -19,9 +19,12 @@ on_every_engine!(
 );
 
 /// The RPCs that need no token.
-const PUBLIC: [&str; 4] = [
+const PUBLIC: [&str; 7] = [
+    "/taskmanager.auth.v1.AuthService/IssueServiceToken",
     "/taskmanager.auth.v1.AuthService/ListSigningKeys",
     "/taskmanager.auth.v1.AuthService/Login",
+    "/taskmanager.auth.v1.AuthService/Logout",
+    "/taskmanager.auth.v1.AuthService/RefreshToken",
     "/taskmanager.auth.v1.AuthService/Register",
     "/taskmanager.auth.v1.AuthService/ValidateToken",
 ];
@@ -104,7 +107,9 @@ fn every_rpc_says_whether_it_may_be_repeated() {
         let level = options.idempotency_level.map(IdempotencyLevel::try_from);
         assert!(matches!(level, Some(Ok(_))), "{path}");
         let name = path.rsplit('/').next().unwrap();
-        let reads = ["Get", "List", "ValidateToken"].iter().any(|verb| name.starts_with(verb));
+        let reads = ["Get", "List", "Watch", "ValidateToken", "IssueServiceToken"]
+            .iter()
+            .any(|verb| name.starts_with(verb));
         assert_eq!(level == Some(Ok(IdempotencyLevel::NoSideEffects)), reads, "{path}");
     }
 }

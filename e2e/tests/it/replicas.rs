@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use auth_service::rotate_keys;
 use e2e::{AuthServer, Engine, TaskServer, clock, on_every_engine, until};
 use shared::pb::{
     auth::{GetCurrentUserRequest, ListSigningKeysRequest},
@@ -64,7 +63,7 @@ async fn servers_that_start_at_once_on_an_empty_database_agree(on: Engine) {
 async fn a_key_that_one_server_has_made_is_used_by_all(on: Engine) {
     let (auths, tasks) = start(on).await;
     let first = header(&auths[0].register("first").await.token);
-    rotate_keys(&auths[0].config(), &auths[0].clock).await.unwrap();
+    auths[0].operate("keys rotate").await.unwrap();
     for auth in &auths {
         until("it has seen the new key", async || kids(auth).await.len() == 2).await;
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use auth_service::rotate_keys;
 use e2e::{AuthServer, Engine, TaskServer, on_every_engine, refused};
 use shared::pb::{
     auth::{ListSigningKeysRequest, SigningKey, SigningKeyState},
@@ -52,7 +51,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_goes_on_verifyin
     let auth = AuthServer::start_on(on).await;
     let task = TaskServer::start(&auth).await;
     let mut ann = task.register(&auth, "ann").await;
-    rotate_keys(&auth.config(), &auth.clock).await.unwrap();
+    auth.operate("keys rotate").await.unwrap();
     // A server takes over at once what another process has made before its start.
     let auth = auth.restart_with([]).await;
     let states = |auth: &AuthServer| {

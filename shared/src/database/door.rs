@@ -45,6 +45,9 @@ pub trait Writer<DB: Engine>: Send + Sync + 'static {
         connection: &mut DB::Connection,
         group: &mut [Self::Write],
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Called when what the last run did has been committed.
+    fn committed(&self) {}
 }
 
 /// Where the answer to a write waits for the commit.

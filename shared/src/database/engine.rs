@@ -1,7 +1,7 @@
 //! What a store may ask of an engine, in traits that carry their own bounds, so that a generic
 //! store needs no where-clause but `DB: Engine`.
 
-use std::ops::ControlFlow;
+use std::{convert::Infallible, ops::ControlFlow, sync::Arc};
 
 use futures_util::{TryStreamExt, future::BoxFuture};
 use sqlx::{
@@ -10,6 +10,7 @@ use sqlx::{
     error::BoxDynError,
     migrate::{Migrate, Migration, MigrationType, Migrator},
 };
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{Database, OpenError, Settings};
@@ -117,6 +118,9 @@ pub trait Engine:
     /// What begins a transaction that will write.
     const BEGIN: &'static str;
 
+    /// What tells other processes of a write, by the name of a topic; nothing where they see it anyway.
+    const ANNOUNCE: Option<&'static str>;
+
     /// A row source for a `from` clause, named `x`: the JSON array of objects bound as `$1`, with
     /// these members as typed columns, in the order of the array.
     fn rows(columns: &[Column]) -> String;
@@ -126,6 +130,13 @@ pub trait Engine:
         settings: &Settings,
         migrations: &Migrations,
     ) -> impl Future<Output = Result<Database<Self>, OpenError>> + Send;
+
+    /// Hears of what other processes write; see [`Database::listen`].
+    fn listen(
+        database: &Database<Self>,
+        topic: &'static str,
+        heard: Arc<Notify>,
+    ) -> impl Future<Output = Infallible> + Send;
 }
 
 /// A member of the objects that [`Engine::rows`] takes apart: its name and its type.

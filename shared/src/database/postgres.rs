@@ -1,9 +1,14 @@
 //! PostgreSQL: the production engine.
 
-use std::{str::FromStr, time::Duration};
+use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
-use sqlx::{ConnectOptions, Pool, Postgres, pool::PoolOptions, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, Pool, Postgres,
+    pool::PoolOptions,
+    postgres::{PgConnectOptions, PgListener},
+};
+use tokio::sync::Notify;
 
 use super::{
     ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
@@ -14,8 +19,12 @@ use super::{
 /// gives up waiting for a standby calls the commit done.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long it takes no notice of other processes after the connection for that has failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";
+    const ANNOUNCE: Option<&'static str> = Some("select pg_notify($1, '')");
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns
@@ -57,5 +66,38 @@ impl Engine for Postgres {
         // Before a table's first analysis a join with a set would otherwise read it whole.
         let writer = options.options([("enable_seqscan", "off")]);
         Ok(Database { readers, writer, timeout: settings.timeout })
+    }
+
+    async fn listen(
+        database: &Database<Self>,
+        topic: &'static str,
+        heard: Arc<Notify>,
+    ) -> Infallible {
+        let pool = PoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(database.writer.clone());
+        loop {
+            let error = match hear(&pool, topic, &heard).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            tracing::debug!(%error, "other processes are not heard of");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn hear(
+    pool: &Pool<Postgres>,
+    topic: &str,
+    heard: &Notify,
+) -> Result<Infallible, sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(topic).await?;
+    loop {
+        // Also when the connection was lost and is there again: something may have been missed.
+        listener.try_recv().await?;
+        heard.notify_one();
     }
 }

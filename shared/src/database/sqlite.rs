@@ -2,23 +2,26 @@
 //! acknowledged.
 
 use std::{
+    convert::Infallible,
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Pool, Sqlite,
+    ConnectOptions, Pool, Sqlite, SqliteConnection,
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::sync::Notify;
 
 use super::{
-    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
-    engine::migrate,
+    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings, Statement,
+    engine::{get, migrate},
 };
 
 /// How many threads read at the most: more only wait for each other.
@@ -27,12 +30,15 @@ const MOST_READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a start waits for another process to end its migrations.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks whether another process has written.
+const LISTEN_INTERVAL: Duration = Duration::from_millis(100);
 /// How often it looks whether it has to wait any more.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Engine for Sqlite {
     // A transaction that begins as a reader and then writes would ignore the busy timeout.
     const BEGIN: &'static str = "begin immediate";
+    const ANNOUNCE: Option<&'static str> = None;
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns
@@ -74,6 +80,43 @@ impl Engine for Sqlite {
             .await?;
         Ok(Database { readers, writer: options, timeout: settings.timeout })
     }
+
+    /// The version of the data, as one connection sees it, changes when any other one has written.
+    async fn listen(
+        database: &Database<Self>,
+        _topic: &'static str,
+        heard: Arc<Notify>,
+    ) -> Infallible {
+        let mut known = None;
+        let mut connection = None;
+        loop {
+            match version(database, &mut connection).await {
+                Ok(version) => {
+                    if known.replace(version).is_some_and(|known| known != version) {
+                        heard.notify_one();
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "other processes are not heard of");
+                    (known, connection) = (None, None);
+                }
+            }
+            tokio::time::sleep(LISTEN_INTERVAL).await;
+        }
+    }
+}
+
+async fn version(
+    database: &Database<Sqlite>,
+    connection: &mut Option<SqliteConnection>,
+) -> Result<i64, sqlx::Error> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(database.connect_writer().await?),
+    };
+    let select = Statement::<Sqlite>::new("select data_version from pragma_data_version");
+    let rows = select.all(connection).await?;
+    get::<Sqlite, _>(rows.first().ok_or(sqlx::Error::RowNotFound)?, "data_version")
 }
 
 /// Makes the directory and the file if they are missing, for their owner alone: SQLite gives the

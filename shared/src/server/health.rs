@@ -1,5 +1,8 @@
 //! Whether a service is ready, in the words of `grpc.health.v1`.
 
+use std::convert::Infallible;
+
+use tokio::sync::watch;
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health as Check, HealthServer},
@@ -26,8 +29,17 @@ impl Health {
         (health, checks)
     }
 
-    pub(super) async fn serving(&self) {
-        self.report(ServingStatus::Serving).await;
+    /// Says whether the services are ready, now and as that changes.
+    pub(super) async fn follow(&self, mut ready: watch::Receiver<bool>) -> Infallible {
+        loop {
+            let is_ready = *ready.borrow_and_update();
+            self.report(if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing })
+                .await;
+            if ready.changed().await.is_err() {
+                // Nobody is left who could change it.
+                return std::future::pending().await;
+            }
+        }
     }
 
     pub(super) async fn not_serving(&self) {

@@ -7,25 +7,42 @@ use tonic::{Code, Request, Status, metadata::MetadataMap, service::Interceptor};
 use super::{Reason, Rejection, Verifier};
 use crate::status::{refusal, retry_later};
 
-/// Verifies the bearer token of each request, from memory, and puts its [`super::Caller`] into the
-/// request's extensions.
+/// Verifies the bearer token of each request, from memory, and puts the [`Caller`](super::Caller) into
+/// the request's extensions; or, where services are served, the [`ServiceCaller`](super::ServiceCaller).
 #[derive(Debug, Clone)]
 pub struct Bearer {
     verifier: Arc<Verifier>,
+    /// The scope that a service must have; users are let in without one.
+    scope: Option<&'static str>,
 }
 
 impl Bearer {
-    /// An interceptor that asks this verifier.
+    /// An interceptor that lets users in.
     #[must_use]
     pub fn new(verifier: Arc<Verifier>) -> Self {
-        Self { verifier }
+        Self { verifier, scope: None }
+    }
+
+    /// An interceptor that lets services in that have this scope.
+    #[must_use]
+    pub fn of_services(verifier: Arc<Verifier>, scope: &'static str) -> Self {
+        Self { verifier, scope: Some(scope) }
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let token = token(request.metadata())?;
-        let caller = self.verifier.verify(token).map_err(rejected)?;
+        let Some(scope) = self.scope else {
+            let caller = self.verifier.verify(token).map_err(rejected)?;
+            request.extensions_mut().insert(caller);
+            return Ok(request);
+        };
+        let caller = self.verifier.verify_service(token).map_err(rejected)?;
+        if !caller.has_scope(scope) {
+            let message = format!("the token has not the scope {scope}");
+            return Err(refusal(Code::PermissionDenied, "SCOPE_MISSING", &message));
+        }
         request.extensions_mut().insert(caller);
         Ok(request)
     }
@@ -54,7 +71,20 @@ pub fn rejected(rejection: Rejection) -> Status {
         Rejection::Invalid(Reason::Expired) => {
             refusal(Code::Unauthenticated, "TOKEN_EXPIRED", "the access token has expired")
         }
+        Rejection::Invalid(Reason::Revoked) => {
+            refusal(Code::Unauthenticated, "TOKEN_REVOKED", "the access token has been revoked")
+        }
         Rejection::Invalid(_) => invalid(),
+        Rejection::NotAUser => refusal(
+            Code::PermissionDenied,
+            "USER_TOKEN_REQUIRED",
+            "the token of a service is not good for this RPC",
+        ),
+        Rejection::NotAService => refusal(
+            Code::PermissionDenied,
+            "SERVICE_TOKEN_REQUIRED",
+            "the token of a user is not good for this RPC",
+        ),
         Rejection::Undecidable => retry_later(
             Code::Unavailable,
             "TRUST_UNAVAILABLE",

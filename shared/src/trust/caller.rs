@@ -4,6 +4,7 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{Claims, Reason, Rejection, bearer::missing};
+use crate::{clock::Time, env::is_name};
 
 /// The user that a verified token stands for.
 ///
@@ -11,18 +12,29 @@ use super::{Claims, Reason, Rejection, bearer::missing};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     user_id: Uuid,
-    session_id: Uuid,
+    grant: Grant,
+}
+
+/// The service that a verified token stands for. Only the verifier makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCaller {
+    name: String,
+    scopes: Vec<String>,
+    grant: Grant,
+}
+
+/// What a token grants, and what ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub(super) kid: String,
+    pub(super) session_id: Uuid,
+    pub(super) expire_time: Time,
 }
 
 impl Caller {
     /// The one constructor, reached from the verifier alone.
-    pub(super) fn of_claims(claims: &Claims) -> Result<Self, Rejection> {
-        let id = |text: &str, claim| {
-            // `Uuid` reads several spellings; the issuer writes one.
-            let id = Uuid::try_parse(text).ok().filter(|id| id.to_string() == text);
-            id.ok_or(Rejection::Invalid(Reason::ClaimValue(claim)))
-        };
-        Ok(Self { user_id: id(&claims.sub, "sub")?, session_id: id(&claims.sid, "sid")? })
+    pub(super) fn of_claims(claims: &Claims, grant: Grant) -> Result<Self, Rejection> {
+        Ok(Self { user_id: id(&claims.sub, "sub")?, grant })
     }
 
     /// The caller that the interceptor has put into a request.
@@ -42,6 +54,64 @@ impl Caller {
     /// The id of the session that the token was issued in.
     #[must_use]
     pub fn session_id(&self) -> Uuid {
-        self.session_id
+        self.grant.session_id
     }
+
+    /// What the token grants, for as long as it does.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+}
+
+impl ServiceCaller {
+    /// The one constructor, reached from the verifier alone.
+    pub(super) fn of_claims(claims: &Claims, grant: Grant) -> Result<Self, Rejection> {
+        if !is_name(&claims.sub) {
+            return Err(Rejection::Invalid(Reason::ClaimValue("sub")));
+        }
+        let scope = claims.scope.as_ref().ok_or(Reason::ClaimMissing("scope"))?;
+        let scopes = scope.split(' ').map(str::to_owned).collect();
+        Ok(Self { name: claims.sub.clone(), scopes, grant })
+    }
+
+    /// The service that the interceptor has put into a request.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED when there is none.
+    pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        request.extensions().get().cloned().ok_or_else(missing)
+    }
+
+    /// The name that it is registered by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether its token has this scope.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|own| own == scope)
+    }
+
+    /// What the token grants, for as long as it does.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+}
+
+impl Grant {
+    /// The one constructor, reached from the verifier alone.
+    pub(super) fn of_claims(claims: &Claims, kid: String) -> Result<Self, Rejection> {
+        let expire_time = Time::from_seconds(claims.exp);
+        Ok(Self { kid, session_id: id(&claims.sid, "sid")?, expire_time })
+    }
+}
+
+fn id(text: &str, claim: &'static str) -> Result<Uuid, Rejection> {
+    // `Uuid` reads several spellings; the issuer writes one.
+    let id = Uuid::try_parse(text).ok().filter(|id| id.to_string() == text);
+    id.ok_or(Rejection::Invalid(Reason::ClaimValue(claim)))
 }

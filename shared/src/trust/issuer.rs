@@ -10,6 +10,9 @@ use crate::{env::Env, server::causes};
 
 /// How long a connection may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connection is tried that carries a stream. The stream's own silence is noticed
+/// sooner; this closes what the other side would keep open.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// The service whose tokens are trusted. Whoever answers there hands out the keys, so it is asked
 /// over TLS, or on this machine.
@@ -67,7 +70,10 @@ impl Issuer {
     }
 
     fn endpoint(&self) -> Result<Endpoint, String> {
-        let endpoint = Endpoint::from(self.url.clone()).connect_timeout(TIMEOUT);
+        let endpoint = Endpoint::from(self.url.clone())
+            .connect_timeout(TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(TIMEOUT);
         if self.url.scheme_str() != Some("https") {
             return Ok(endpoint);
         }

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
+use uuid::Uuid;
 
 use crate::pb::auth::SigningKey;
 
@@ -10,6 +11,7 @@ use crate::pb::auth::SigningKey;
 #[derive(Debug, Clone)]
 pub struct PublicKey {
     kid: String,
+    id: Uuid,
     bytes: [u8; 32],
     decoding: DecodingKey,
 }
@@ -28,14 +30,26 @@ impl PublicKey {
     pub fn new(bytes: [u8; 32]) -> Self {
         let x = URL_SAFE_NO_PAD.encode(bytes);
         let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
-        let kid = URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()));
-        Self { kid, bytes, decoding: DecodingKey::from_ed_der(&bytes) }
+        let thumbprint = digest(&SHA256, members.as_bytes());
+        let kid = URL_SAFE_NO_PAD.encode(thumbprint);
+        Self {
+            id: half(thumbprint.as_ref()).unwrap_or_default(),
+            kid,
+            bytes,
+            decoding: DecodingKey::from_ed_der(&bytes),
+        }
     }
 
     /// The key's id.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
+    }
+
+    /// What a revocation names it by: the first half of its thumbprint.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
     }
 
     /// The key itself.
@@ -68,6 +82,15 @@ impl TryFrom<&SigningKey> for PublicKey {
         let key = Self::new(bytes.try_into().map_err(|_| KeyFault::Bytes)?);
         if key.kid == jwk.kid { Ok(key) } else { Err(KeyFault::Thumbprint) }
     }
+}
+
+/// What a revocation names the key of this `kid` by.
+pub(super) fn id(kid: &str) -> Option<Uuid> {
+    half(&URL_SAFE_NO_PAD.decode(kid).ok()?)
+}
+
+fn half(thumbprint: &[u8]) -> Option<Uuid> {
+    Uuid::from_slice(thumbprint.get(..16)?).ok()
 }
 
 /// Why a published key is refused.

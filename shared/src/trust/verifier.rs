@@ -3,14 +3,19 @@
 //! It accepts what the issuer of this pair writes and refuses the rest, also what the JWT library
 //! would let pass. Nothing else decodes a token.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::sync::Cache;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
-use super::{Caller, Claims, PublicKey, install_crypto, token::Token};
+use super::{
+    Caller, Claims, Grant, Head, News, Reason, Rejection, ServiceCaller, install_crypto, key,
+    known::Known, token::Token,
+};
 use crate::clock::{Clock, Time};
 
 /// How far the clocks of issuer and verifier may be apart.
@@ -19,10 +24,16 @@ pub const LEEWAY: Duration = Duration::from_secs(5);
 pub const MAX_TOKEN_LIFE: Duration = Duration::from_hours(24);
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_SIZE: usize = 4096;
-/// How long after the issuer was last heard of an unknown key is known to be none of its own.
-const FRESH: Duration = Duration::from_secs(10);
+/// How long after the issuer was last heard of an unknown key is known to be none of its own. It is
+/// less than the two seconds that any key is published before it signs.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long after the issuer was last heard of a verifier is cut off: it says something twice a
+/// second.
+pub(super) const SILENCE: Duration = Duration::from_secs(2);
 /// How many verified tokens are remembered.
 const CACHE: usize = 10_000;
+/// How often a grant is looked at, if nothing is heard meanwhile.
+const RECHECK: Duration = Duration::from_millis(500);
 
 /// What a service expects of the tokens that it accepts.
 #[derive(Debug, Clone)]
@@ -31,164 +42,122 @@ pub struct Expected {
     pub issuer: String,
     /// The service's own name.
     pub audience: String,
+    /// How long it goes on accepting tokens while the issuer is not heard of, and nobody can say
+    /// which of them have been revoked.
+    pub max_staleness: Duration,
 }
 
 /// Verifies access tokens from memory. It never waits.
 pub struct Verifier {
     expected: Expected,
     clock: Clock,
-    keys: ArcSwap<Keys>,
+    known: Known,
     verified: Cache<[u8; 32], Arc<Verified>>,
     wanted: Notify,
     ready: watch::Sender<bool>,
-}
-
-/// The keys that may have signed a token.
-#[derive(Debug, Default)]
-struct Keys {
-    by_kid: HashMap<String, PublicKey>,
-    /// When the issuer said so; `None` for keys from before a restart.
-    heard: Option<Time>,
+    /// Counts what has been heard.
+    heard: watch::Sender<u64>,
 }
 
 /// A token whose signature and claims were good when it was first seen.
 struct Verified {
-    kid: String,
     claims: Claims,
-    caller: Caller,
+    identity: Identity,
+    grant: Grant,
 }
 
-/// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// The token is bad.
-    #[error("{0}")]
-    Invalid(#[from] Reason),
-    /// The token names a key that the issuer may have made since it was last heard of.
-    #[error("the issuer has not been heard of lately and the key is unknown")]
-    Undecidable,
-}
-
-/// What is wrong with a token. For logs and tests; a caller is told no more than it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// Longer than [`MAX_TOKEN_SIZE`].
-    #[error("too long")]
-    Oversize,
-    /// Not three parts.
-    #[error("not three parts separated by dots")]
-    Malformed,
-    /// The header is not base64url.
-    #[error("the header is not base64url")]
-    HeaderEncoding,
-    /// The header is not an object with each member once.
-    #[error("the header is not a JSON object without duplicates")]
-    HeaderJson,
-    /// The header asks for an extension to be understood.
-    #[error("the header has a crit member")]
-    Critical,
-    /// Not the one algorithm.
-    #[error("the algorithm is not EdDSA")]
-    Algorithm,
-    /// Not an access token.
-    #[error("the type is not at+jwt")]
-    Type,
-    /// The header has a member that the issuer does not write.
-    #[error("the header has a member besides alg, typ and kid")]
-    HeaderMember,
-    /// No key is named.
-    #[error("the kid is missing, empty or no string")]
-    KeyId,
-    /// The key is none of the issuer's.
-    #[error("the key is unknown")]
-    KeyUnknown,
-    /// The key has not signed this.
-    #[error("the signature is wrong")]
-    Signature,
-    /// The payload is not base64url.
-    #[error("the payload is not base64url")]
-    ClaimsEncoding,
-    /// The payload is not an object with each claim once.
-    #[error("the payload is not a JSON object without duplicates")]
-    ClaimsJson,
-    /// A required claim is missing.
-    #[error("the claim {0} is missing")]
-    ClaimMissing(&'static str),
-    /// A claim has the wrong type.
-    #[error("the claim {0} has the wrong type")]
-    ClaimType(&'static str),
-    /// A claim has a value that the issuer does not write.
-    #[error("the claim {0} has an impossible value")]
-    ClaimValue(&'static str),
-    /// Issued by somebody else.
-    #[error("the issuer is another one")]
-    Issuer,
-    /// Issued for other services.
-    #[error("the audience is another one")]
-    Audience,
-    /// It ends before it begins, or lives longer than [`MAX_TOKEN_LIFE`].
-    #[error("the life is negative or too long")]
-    Life,
-    /// It has ended.
-    #[error("expired")]
-    Expired,
-    /// Its `nbf` is in the future.
-    #[error("not valid yet")]
-    NotYetValid,
-    /// Its `iat` is in the future.
-    #[error("issued in the future")]
-    IssuedInFuture,
+/// Whom a token stands for.
+enum Identity {
+    User(Caller),
+    Service(ServiceCaller),
 }
 
 impl Verifier {
-    /// A verifier that knows no keys yet and can decide nothing.
+    /// A verifier that knows nothing yet and can decide nothing.
     #[must_use]
     pub fn new(expected: Expected, clock: Clock) -> Self {
         install_crypto();
         Self {
             expected,
+            known: Known::nothing(clock.clone()),
             clock,
-            keys: ArcSwap::default(),
             verified: Cache::new(CACHE),
             wanted: Notify::new(),
             ready: watch::Sender::new(false),
+            heard: watch::Sender::new(0),
         }
     }
 
-    /// Takes over the keys that the issuer has just named. Tokens of any other key end.
-    pub fn learn(&self, keys: Vec<PublicKey>) {
-        self.replace(keys, Some(self.clock.now()));
+    /// Takes in what the issuer says, and that it was heard of now if the news have a head.
+    pub fn learn(&self, news: &News) {
+        self.known.learn(news);
+        self.heard.send_modify(|count| *count = count.wrapping_add(1));
+        self.look_at_readiness();
     }
 
-    /// Takes over the keys that were known before a restart.
-    pub fn recall(&self, keys: Vec<PublicKey>) {
-        self.replace(keys, None);
+    /// Takes in what the issuer said before a restart. It was last heard of at this time.
+    pub fn recall(&self, news: &News, heard: Time) {
+        self.known.learn(&News { head: None, ..news.clone() });
+        self.known.heard_at(heard);
+        self.look_at_readiness();
     }
 
-    fn replace(&self, keys: Vec<PublicKey>, heard: Option<Time>) {
-        let by_kid = keys.into_iter().map(|key| (key.kid().to_owned(), key)).collect();
-        let keys = Arc::new(Keys { by_kid, heard });
-        self.keys.store(Arc::clone(&keys));
-        self.ready.send_replace(!keys.by_kid.is_empty());
+    /// Forgets the revocations of tokens that have expired anyway.
+    pub fn forget(&self) {
+        self.known.forget();
     }
 
-    /// Whether there is a key to verify with.
+    /// The time before which it has forgotten; `None` if that is none.
+    pub(super) fn forgotten(&self) -> Option<Time> {
+        self.known.forgotten()
+    }
+
+    /// Whether it has forgotten revocations of tokens that have not expired. It has when the clock was
+    /// set forward and back; only a snapshot can tell what they were.
+    pub(super) fn has_forgotten_too_much(&self) -> bool {
+        self.known.has_forgotten(self.clock.now().minus(LEEWAY))
+    }
+
+    /// The time on its clock.
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Everything that a verifier must be told to know what this one does. The head is the caller's
+    /// to know.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        *self.ready.borrow()
+    pub fn knowledge(&self, head: Head) -> News {
+        News {
+            head: Some(head),
+            is_snapshot: true,
+            keys: Some(self.known.keys().values().cloned().collect()),
+            revocations: self.known.revocations().collect(),
+            forgotten: self.known.forgotten(),
+        }
     }
 
-    /// Waits until there is a key to verify with.
-    pub async fn ready(&self) {
-        // The sender lives as long as the verifier, so the wait can not end in any other way.
-        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    /// How many revocations it knows.
+    #[must_use]
+    pub fn revocations(&self) -> usize {
+        self.known.count()
     }
 
     /// How long the issuer has not been heard of; `None` if it never was.
     #[must_use]
     pub fn staleness(&self) -> Option<Duration> {
-        let heard = self.keys.load().heard?;
-        Some(self.clock.now().since(heard))
+        self.known.staleness()
+    }
+
+    /// Whether it can decide upon tokens, now and as that changes.
+    #[must_use]
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Tells those who wait for it whether it can decide upon tokens now. Time alone can end that.
+    pub fn look_at_readiness(&self) {
+        let ready = !self.known.keys().is_empty() && !self.is_stale();
+        self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
     }
 
     /// Waits until somebody shows a token that can not be decided upon.
@@ -196,16 +165,25 @@ impl Verifier {
         self.wanted.notified().await;
     }
 
-    /// The caller that the token proves, if it is good for this service now.
+    /// The user whom the token stands for, if it is good for this service now.
     ///
     /// # Errors
     /// When it is not, or when that can not be decided now.
     pub fn verify(&self, token: &str) -> Result<Caller, Rejection> {
-        let verified = self.check(token)?;
-        if verified.claims.aud.contains(&self.expected.audience) {
-            Ok(verified.caller.clone())
-        } else {
-            Err(Reason::Audience.into())
+        match &self.check_for_us(token)?.identity {
+            Identity::User(caller) => Ok(caller.clone()),
+            Identity::Service(_) => Err(Rejection::NotAUser),
+        }
+    }
+
+    /// The service that the token stands for, if it is good for this service now.
+    ///
+    /// # Errors
+    /// When it is not, or when that can not be decided now.
+    pub fn verify_service(&self, token: &str) -> Result<ServiceCaller, Rejection> {
+        match &self.check_for_us(token)?.identity {
+            Identity::Service(caller) => Ok(caller.clone()),
+            Identity::User(_) => Err(Rejection::NotAService),
         }
     }
 
@@ -217,30 +195,51 @@ impl Verifier {
         self.check(token).map(|verified| verified.claims.clone())
     }
 
+    /// Waits until what a token has granted ends: it expires, it is revoked, or nobody can tell any
+    /// more. For calls that outlast the check of their token.
+    pub async fn ended(&self, grant: &Grant) -> Rejection {
+        let mut heard = self.heard.subscribe();
+        loop {
+            if let Err(rejection) = self.recheck(grant) {
+                return rejection;
+            }
+            // The sender lives as long as the verifier; without news the time goes on.
+            drop(timeout(RECHECK, heard.changed()).await);
+        }
+    }
+
+    fn check_for_us(&self, token: &str) -> Result<Arc<Verified>, Rejection> {
+        let verified = self.check(token)?;
+        if verified.claims.aud.contains(&self.expected.audience) {
+            Ok(verified)
+        } else {
+            Err(Reason::Audience.into())
+        }
+    }
+
     /// Everything but the audience. What can change is looked at on every call.
     fn check(&self, token: &str) -> Result<Arc<Verified>, Rejection> {
-        let keys = self.keys.load();
         let fingerprint = fingerprint(token);
         let verified = match self.verified.get(&fingerprint) {
-            Some(verified) if keys.by_kid.contains_key(&verified.kid) => verified,
-            Some(_) => return Err(self.unknown_key(&keys)),
+            Some(verified) => verified,
             None => {
-                let verified = Arc::new(self.check_anew(token, &keys)?);
+                let verified = Arc::new(self.check_anew(token)?);
                 self.verified.insert(fingerprint, Arc::clone(&verified));
                 verified
             }
         };
-        self.check_time(&verified.claims)?;
+        self.check_start(&verified.claims)?;
+        self.recheck(&verified.grant)?;
         Ok(verified)
     }
 
     /// What never changes about a token.
-    fn check_anew(&self, token: &str, keys: &Keys) -> Result<Verified, Rejection> {
+    fn check_anew(&self, token: &str) -> Result<Verified, Rejection> {
         let token = Token::parse(token)?;
-        let Some(key) = keys.by_kid.get(&token.kid) else {
-            return Err(self.unknown_key(keys));
+        let claims = match self.known.keys().get(&token.kid) {
+            Some(key) => Claims::parse(&token.verified_payload(key)?)?,
+            None => return Err(self.unknown_key(&token.kid)),
         };
-        let claims = Claims::parse(&token.verified_payload(key)?)?;
         if claims.iss != self.expected.issuer {
             return Err(Reason::Issuer.into());
         }
@@ -248,16 +247,18 @@ impl Verifier {
         if !u64::try_from(life).is_ok_and(|life| (1..=MAX_TOKEN_LIFE.as_secs()).contains(&life)) {
             return Err(Reason::Life.into());
         }
-        let caller = Caller::of_claims(&claims)?;
-        Ok(Verified { kid: token.kid, claims, caller })
+        let grant = Grant::of_claims(&claims, token.kid)?;
+        // The subject of a token that a client got for itself is the client (RFC 9068, section 2.2).
+        let identity = if claims.sub == claims.client_id {
+            Identity::Service(ServiceCaller::of_claims(&claims, grant.clone())?)
+        } else {
+            Identity::User(Caller::of_claims(&claims, grant.clone())?)
+        };
+        Ok(Verified { claims, identity, grant })
     }
 
-    fn check_time(&self, claims: &Claims) -> Result<(), Reason> {
-        let now = self.clock.now();
-        if Time::from_seconds(claims.exp) <= now.minus(LEEWAY) {
-            return Err(Reason::Expired);
-        }
-        let latest = now.plus(LEEWAY);
+    fn check_start(&self, claims: &Claims) -> Result<(), Reason> {
+        let latest = self.clock.now().plus(LEEWAY);
         if claims.nbf.is_some_and(|nbf| Time::from_seconds(nbf) > latest) {
             return Err(Reason::NotYetValid);
         }
@@ -267,14 +268,41 @@ impl Verifier {
         Ok(())
     }
 
-    /// An unknown key is foreign if the issuer was heard of a moment ago; otherwise it may be new.
-    fn unknown_key(&self, keys: &Keys) -> Rejection {
-        let since = self.clock.now().minus(FRESH);
-        if keys.heard.is_some_and(|heard| heard >= since) {
-            return Reason::KeyUnknown.into();
+    /// What ends a grant: its time, a revocation, the key, or that nobody can say.
+    fn recheck(&self, grant: &Grant) -> Result<(), Rejection> {
+        if !self.known.keys().contains_key(&grant.kid) {
+            return Err(self.unknown_key(&grant.kid));
         }
+        if grant.expire_time <= self.clock.now().minus(LEEWAY) {
+            return Err(Reason::Expired.into());
+        }
+        if self.known.is_revoked(grant.session_id) {
+            return Err(Reason::Revoked.into());
+        }
+        if self.is_stale() || self.known.has_forgotten(grant.expire_time) {
+            return Err(self.undecidable());
+        }
+        Ok(())
+    }
+
+    /// An unknown key is foreign if the issuer was heard of a moment ago; otherwise it may be new.
+    fn unknown_key(&self, kid: &str) -> Rejection {
+        if key::id(kid).is_some_and(|id| self.known.is_revoked(id)) {
+            return Reason::Revoked.into();
+        }
+        match self.staleness() {
+            Some(staleness) if staleness <= FRESH => Reason::KeyUnknown.into(),
+            _ => self.undecidable(),
+        }
+    }
+
+    fn undecidable(&self) -> Rejection {
         self.wanted.notify_one();
         Rejection::Undecidable
+    }
+
+    fn is_stale(&self) -> bool {
+        self.staleness().is_none_or(|staleness| staleness > self.expected.max_staleness)
     }
 }
 

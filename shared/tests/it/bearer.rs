@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{
     testing::Forge,
-    trust::{Bearer, Caller},
+    trust::{Bearer, Caller, ServiceCaller, WATCH_SCOPE},
 };
 use tonic::{
     Code, Request, Status,
@@ -15,14 +15,18 @@ use tonic_types::StatusExt;
 
 use crate::support::{ANN, SESSION, Scene, told};
 
-/// Calls the interceptor with these authorization headers.
+/// Calls the interceptor of users with these authorization headers.
 fn call(scene: &Scene, headers: &[&[u8]]) -> Result<Request<()>, Status> {
+    call_on(Bearer::new(scene.verifier.clone()), headers)
+}
+
+fn call_on(mut bearer: Bearer, headers: &[&[u8]]) -> Result<Request<()>, Status> {
     let mut request = Request::new(());
     for header in headers {
         let value: AsciiMetadataValue = MetadataValue::try_from(*header).unwrap();
         request.metadata_mut().append("authorization", value);
     }
-    Bearer::new(scene.verifier.clone()).call(request)
+    bearer.call(request)
 }
 
 #[test]
@@ -89,6 +93,39 @@ fn a_token_that_can_not_be_decided_upon_may_be_sent_again() {
     assert_eq!(told(&status), (Code::Unavailable, "TRUST_UNAVAILABLE".to_owned()));
     let retry = status.get_details_retry_info().unwrap();
     assert_eq!(retry.retry_delay, Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn a_revoked_token_is_told_from_an_invalid_one() {
+    let scene = Scene::new();
+    scene.revoke(SESSION);
+    let status = call(&scene, &[format!("Bearer {}", scene.token()).as_bytes()]).unwrap_err();
+    assert_eq!(told(&status), (Code::Unauthenticated, "TOKEN_REVOKED".to_owned()));
+}
+
+#[test]
+fn users_and_services_are_let_in_where_they_belong() {
+    let scene = Scene::new();
+    let services = || Bearer::of_services(scene.verifier.clone(), WATCH_SCOPE);
+    let bearer = |token: String| format!("Bearer {token}");
+    let user = bearer(scene.token());
+    let watcher = bearer(scene.forge.sign(&scene.service_claims(WATCH_SCOPE)));
+    let other = bearer(scene.forge.sign(&scene.service_claims("trust.watcher watch")));
+
+    let request = call_on(services(), &[watcher.as_bytes()]).unwrap();
+    assert_eq!(ServiceCaller::of(&request).unwrap().name(), "task-service");
+    assert!(Caller::of(&request).is_err(), "a service is no user");
+    let refusals = [
+        (call(&scene, &[watcher.as_bytes()]), "USER_TOKEN_REQUIRED"),
+        (call_on(services(), &[user.as_bytes()]), "SERVICE_TOKEN_REQUIRED"),
+        (call_on(services(), &[other.as_bytes()]), "SCOPE_MISSING"),
+    ];
+    for (answer, reason) in refusals {
+        let status = answer.expect_err(reason);
+        assert_eq!(told(&status), (Code::PermissionDenied, reason.to_owned()));
+    }
+    let status = call_on(services(), &[]).unwrap_err();
+    assert_eq!(told(&status), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
 }
 
 #[test]

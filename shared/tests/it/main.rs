@@ -1,5 +1,5 @@
-//! What other services lean on: which tokens are refused and how that looks from outside, how keys
-//! are learnt and kept, how writes reach the database, and what a server bears.
+//! What other services lean on: which tokens are refused and how that looks from outside, how what
+//! the issuer says is learnt and kept, how writes reach the database, and what a server bears.
 
 #[cfg(test)]
 mod support;
@@ -11,7 +11,7 @@ mod bearer;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
-mod follow_keys;
+mod follow_trust;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

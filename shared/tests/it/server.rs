@@ -27,6 +27,7 @@ use shared::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
     time::interval,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Served {
     pub(crate) addr: SocketAddr,
     /// What its handlers are at.
     pub(crate) service: Obedient,
+    /// Whether it says that it is ready.
+    pub(crate) ready: watch::Sender<bool>,
     metrics: SocketAddr,
     stop: CancellationToken,
     ended: JoinHandle<()>,
@@ -62,12 +65,13 @@ impl Served {
         let mut routes = Routes::builder();
         routes.add_service(service.clone().server(settings.limits.request_size));
         let own = Service { routes, names: vec![NAME], metrics: Metrics::default() };
+        let (ready, readiness) = watch::channel(true);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let ended = tokio::spawn(async move {
-            serve(listeners, &settings, own, std::future::ready(()), stopped).await.unwrap();
+            serve(listeners, &settings, own, readiness, stopped).await.unwrap();
         });
-        Self { addr, service, metrics: scrapes, stop, ended }
+        Self { addr, service, ready, metrics: scrapes, stop, ended }
     }
 
     /// A well-behaved client.

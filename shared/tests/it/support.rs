@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use shared::{
     clock::{Clock, Time},
-    testing::{Forge, ISSUER},
-    trust::{Claims, Expected, Verifier},
+    testing::{Forge, expected, named},
+    trust::{Claims, Head, News, Revocation, Verifier},
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -31,16 +31,25 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new() -> Self {
         let scene = Self::untrusting();
-        scene.verifier.learn(vec![scene.forge.public(), scene.other.public()]);
+        scene.verifier.learn(&scene.news());
         scene
     }
 
     /// The same before any key is known.
     pub(crate) fn untrusting() -> Self {
         let clock = Clock::manual(Time::from_seconds(NOW));
-        let expected = Expected { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() };
-        let verifier = Arc::new(Verifier::new(expected, clock.clone()));
+        let verifier = Arc::new(Verifier::new(expected(AUDIENCE), clock.clone()));
         Self { clock, verifier, forge: Forge::new(), other: Forge::new() }
+    }
+
+    /// What the issuer says first: both keys, and nothing revoked.
+    pub(crate) fn news(&self) -> News {
+        named(vec![self.forge.public(), self.other.public()])
+    }
+
+    /// The issuer revokes this.
+    pub(crate) fn revoke(&self, id: Uuid) {
+        self.verifier.learn(&News { revocations: vec![revocation(id)], ..news(1) });
     }
 
     pub(crate) fn claims(&self) -> Claims {
@@ -61,6 +70,13 @@ impl Scene {
         Object::parse(&serde_json::to_string(&self.claims()).unwrap())
     }
 
+    /// What a token says that stands for a service with this scope.
+    pub(crate) fn service_claims(&self, scope: &str) -> Claims {
+        let name = "task-service".to_owned();
+        let scope = Some(scope.to_owned());
+        Claims { sub: name.clone(), client_id: name, scope, ..self.claims() }
+    }
+
     /// A token of this header and a good payload.
     pub(crate) fn with_header(&self, header: impl AsRef<[u8]>) -> String {
         self.forge.sign_raw(header, self.payload().text())
@@ -70,6 +86,16 @@ impl Scene {
     pub(crate) fn with_payload(&self, payload: impl AsRef<[u8]>) -> String {
         self.forge.sign_raw(self.forge.header(), payload)
     }
+}
+
+/// A message that says nothing but how far it goes.
+pub(crate) fn news(sequence: i64) -> News {
+    News { head: Some(Head { epoch: Uuid::nil(), sequence }), ..News::default() }
+}
+
+/// The end of this, until every token of a [`Scene`] has expired.
+pub(crate) fn revocation(id: Uuid) -> Revocation {
+    Revocation { id, expire_time: Time::from_seconds(NOW + 3600) }
 }
 
 /// A JSON object whose members can be set to any text.

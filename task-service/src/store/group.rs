@@ -19,7 +19,7 @@ use super::{
     owners::{Owner, Owners},
     projects,
     rows::Rows,
-    tasks, vault,
+    tasks, trust, vault,
 };
 use crate::{error::Refusal, etag::Etag, projects::Project, tasks::Task};
 
@@ -61,8 +61,8 @@ impl<DB: Engine> Writer<DB> for Tables {
                 Operation::KeepPageKey { fresh, slot } => {
                     slot.fill(vault::keep_page_key::<DB>(connection, fresh.clone()).await?);
                 }
-                Operation::KeepTrustedKeys { keys, slot } => {
-                    slot.fill(vault::keep_trusted_keys::<DB>(connection, keys).await?);
+                Operation::KeepTrust { said, slot } => {
+                    slot.fill(trust::keep::<DB>(connection, said).await?);
                 }
             }
         }

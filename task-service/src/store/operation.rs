@@ -3,7 +3,10 @@
 use shared::database::{Slot, Write, WriteError};
 use uuid::Uuid;
 
-use super::rows::Key;
+use super::{
+    rows::Key,
+    trust::{Heard, Kept},
+};
 use crate::{
     error::Refusal,
     etag::Etag,
@@ -21,8 +24,8 @@ pub(crate) enum Operation {
     Task { owner: Uuid, write: TaskWrite, slot: Slot<Result<Task, Refusal>> },
     /// A key for page tokens, unless there is one.
     KeepPageKey { fresh: Vec<u8>, slot: Slot<Vec<u8>> },
-    /// The issuer's public keys by their ids, in place of those before.
-    KeepTrustedKeys { keys: Vec<(String, Vec<u8>)>, slot: Slot<()> },
+    /// What the issuer of tokens has said.
+    KeepTrust { said: Heard, slot: Slot<Kept> },
 }
 
 /// What happens to a project.
@@ -55,7 +58,7 @@ impl Operation {
             Self::Project { owner, .. }
             | Self::DeleteProject { owner, .. }
             | Self::Task { owner, .. } => Some(*owner),
-            Self::KeepPageKey { .. } | Self::KeepTrustedKeys { .. } => None,
+            Self::KeepPageKey { .. } | Self::KeepTrust { .. } => None,
         }
     }
 
@@ -67,7 +70,7 @@ impl Operation {
             Self::Task { write, .. } => write.project(),
             Self::Project { write: ProjectWrite::Create(_), .. }
             | Self::KeepPageKey { .. }
-            | Self::KeepTrustedKeys { .. } => None,
+            | Self::KeepTrust { .. } => None,
         };
         Some((self.owner()?, project?))
     }
@@ -79,7 +82,7 @@ impl Operation {
             Self::Project { .. }
             | Self::DeleteProject { .. }
             | Self::KeepPageKey { .. }
-            | Self::KeepTrustedKeys { .. } => None,
+            | Self::KeepTrust { .. } => None,
         }
     }
 }
@@ -109,7 +112,7 @@ impl Write for Operation {
             Self::DeleteProject { slot, .. } => slot.is_abandoned(),
             Self::Task { slot, .. } => slot.is_abandoned(),
             Self::KeepPageKey { slot, .. } => slot.is_abandoned(),
-            Self::KeepTrustedKeys { slot, .. } => slot.is_abandoned(),
+            Self::KeepTrust { slot, .. } => slot.is_abandoned(),
         }
     }
 
@@ -119,7 +122,7 @@ impl Write for Operation {
             Self::DeleteProject { slot, .. } => slot.settle(outcome),
             Self::Task { slot, .. } => slot.settle(outcome),
             Self::KeepPageKey { slot, .. } => slot.settle(outcome),
-            Self::KeepTrustedKeys { slot, .. } => slot.settle(outcome),
+            Self::KeepTrust { slot, .. } => slot.settle(outcome),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What the service keeps for itself, out of every caller's reach: the key of its page tokens, and
-//! the issuer's public keys, for starting while the issuer is away.
+//! what the issuer of tokens has said, for starting while it is away.
 
 use aws_lc_rs::rand;
 use shared::{
     database::{Database, Door, Engine, Statement, get},
-    trust::{PublicKey, SnapshotStore},
+    trust::{Snapshot, SnapshotStore, Update},
 };
 
-use super::operation::Operation;
+use super::{
+    operation::Operation,
+    trust::{self, Heard, Kept},
+};
 use crate::{error::Error, pages::PageKey};
 
-/// The service's own keys.
+/// What is the service's own.
 #[derive(Debug)]
 pub struct Vault<DB: Engine> {
     pub(super) database: Database<DB>,
@@ -29,25 +32,29 @@ impl<DB: Engine> Vault<DB> {
         let key = self.door.submit(|slot| Operation::KeepPageKey { fresh, slot }).await?;
         Ok(PageKey::new(&key))
     }
+
+    async fn keep(&self, said: Heard) -> Result<Kept, Error> {
+        Ok(self.door.submit(|slot| Operation::KeepTrust { said, slot }).await?)
+    }
 }
 
 impl<DB: Engine> SnapshotStore for Vault<DB> {
     type Error = Error;
 
-    async fn load(&self) -> Result<Vec<PublicKey>, Error> {
-        let rows =
-            self.database.read(Statement::new("select public_key from trusted_keys")).await?;
-        let key = |row| {
-            let bytes = <[u8; 32]>::try_from(get::<DB, Vec<u8>>(row, "public_key")?);
-            let bytes = bytes.map_err(|_| sqlx::Error::Decode("not an Ed25519 key".into()))?;
-            Ok(PublicKey::new(bytes))
-        };
-        rows.iter().map(key).collect()
+    async fn load(&self) -> Result<Option<Snapshot>, Error> {
+        Ok(trust::load(&self.database).await?)
     }
 
-    async fn save(&self, keys: &[PublicKey]) -> Result<(), Error> {
-        let keys = keys.iter().map(|key| (key.kid().to_owned(), key.bytes().to_vec())).collect();
-        Ok(self.door.submit(|slot| Operation::KeepTrustedKeys { keys, slot }).await?)
+    async fn save(&self, update: Update<'_>) -> Result<(), Error> {
+        let Update { since, head, heard, news, all } = update;
+        if since.is_some() {
+            let said = Heard { since, head, heard, news: news.clone() };
+            if self.keep(said).await? == Kept::Done {
+                return Ok(());
+            }
+        }
+        self.keep(Heard { since: None, head, heard, news: all() }).await?;
+        Ok(())
     }
 }
 
@@ -66,20 +73,4 @@ pub(super) async fn keep_page_key<DB: Engine>(
     let key = Statement::<DB>::new("select value from secrets where name = 'page key'");
     let rows = key.all(connection).await?;
     get::<DB, _>(rows.first().ok_or(sqlx::Error::RowNotFound)?, "value")
-}
-
-/// Keeps these keys in place of those before.
-pub(super) async fn keep_trusted_keys<DB: Engine>(
-    connection: &mut DB::Connection,
-    keys: &[(String, Vec<u8>)],
-) -> Result<(), sqlx::Error> {
-    Statement::<DB>::new("delete from trusted_keys").all(connection).await?;
-    for (kid, key) in keys {
-        // Another process may have learnt the same key at the same moment.
-        let insert = "insert into trusted_keys (kid, public_key) values ($1, $2)
-                      on conflict (kid) do nothing";
-        let statement = Statement::<DB>::new(insert).bind(kid.clone()).bind(key.clone());
-        statement.all(connection).await?;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_service::{StartError, keeper::KeeperFault, keys::State, list_keys, rotate_keys};
+use auth_service::{StartError, commands::CommandFault, keeper::KeeperFault};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use e2e::{AuthServer, Engine, PASSWORD, Person, on_every_engine};
 use shared::{
@@ -92,16 +92,17 @@ async fn a_running_server_takes_over_a_new_key_which_signs_after_the_delay(on: E
     let server = AuthServer::start_on(on).await;
     let mut ann = server.register("ann").await;
     let first = keys(&server).await.remove(0);
-    let made = rotate_keys(&server.config(), &server.clock).await.unwrap();
+    let made = server.operate("keys rotate").await.unwrap();
     let both = keys_when(&server, 2).await;
     assert_eq!(both[0], first);
-    assert_eq!(both[1].kid, made.public.kid());
+    assert!(made.starts_with(&format!("{} signs from ", both[1].kid)), "{made}");
     assert_eq!(both[1].activate_time, Some(server.clock.now().plus(DELAY).into()));
     assert_eq!(states(&both), [Active, Pending]);
-    let again = rotate_keys(&server.config(), &server.clock).await;
-    assert!(
-        matches!(again, Err(StartError::Keys(KeeperFault::Pending(kid))) if kid == both[1].kid)
-    );
+    let again = server.operate("keys rotate").await;
+    let Err(StartError::Command(CommandFault::Keys(KeeperFault::Pending(kid)))) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!(kid, both[1].kid);
 
     server.clock.advance(DELAY.saturating_sub(SECOND));
     assert_eq!(states(&keys(&server).await), [Active, Pending]);
@@ -115,7 +116,7 @@ async fn a_running_server_takes_over_a_new_key_which_signs_after_the_delay(on: E
 async fn a_key_leaves_the_list_when_its_last_token_has_ended(on: Engine) {
     let server = AuthServer::start_on(on).await;
     let first = keys(&server).await.remove(0);
-    rotate_keys(&server.config(), &server.clock).await.unwrap();
+    server.operate("keys rotate").await.unwrap();
     keys_when(&server, 2).await;
     server.clock.advance(DELAY + MAX_TOKEN_LIFE + LEEWAY);
     assert_eq!(states(&keys(&server).await), [Retiring, Active]);
@@ -125,11 +126,12 @@ async fn a_key_leaves_the_list_when_its_last_token_has_ended(on: Engine) {
     assert_ne!(left[0].kid, first.kid);
 
     // It is forgotten when the next key is made.
-    let states =
-        |keys: Vec<(State, _)>| keys.into_iter().map(|(state, _)| state).collect::<Vec<_>>();
-    let known = list_keys(&server.config(), &server.clock).await.unwrap();
-    assert_eq!(states(known), [State::Ended, State::Active]);
-    rotate_keys(&server.config(), &server.clock).await.unwrap();
-    let known = list_keys(&server.config(), &server.clock).await.unwrap();
-    assert_eq!(states(known), [State::Active, State::Pending]);
+    let states = async || {
+        let list = server.operate("keys list").await.unwrap();
+        let state = |line: &str| line.split(' ').nth(1).unwrap().to_owned();
+        list.lines().map(state).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, ["ENDED", "ACTIVE"]);
+    server.operate("keys rotate").await.unwrap();
+    assert_eq!(states().await, ["ACTIVE", "PENDING"]);
 }

@@ -31,7 +31,7 @@ async fn an_account_is_kept_as_it_was_given<DB: Engine>(scene: Scene<DB>) {
             let account = store.find_by_name(key.to_owned()).await.unwrap().unwrap();
             assert_eq!((account.user, account.password_hash), (user.clone(), stored.clone()));
         }
-        let account = store.account(&scene.caller(&user)).await.unwrap();
+        let account = store.account(&scene.log_in(&user).await).await.unwrap();
         assert_eq!((account.user, account.password_hash), (user.clone(), stored.clone()));
     }
 }
@@ -49,7 +49,7 @@ async fn a_name_and_an_address_belong_to_the_first<DB: Engine>(scene: Scene<DB>)
         let refused = scene.store.register(other.clone(), hash("other")).await;
         assert_eq!(refusal(refused), expected, "{name} {email}");
         let missing = scene.store.account(&scene.caller(&other)).await;
-        assert_eq!(refusal(missing), Refusal::AccountGone);
+        assert_eq!(refusal(missing), Refusal::SessionEnded);
     }
     let account = scene.store.account(&caller).await.unwrap();
     assert_eq!((&account.user, account.password_hash), (&ann, hash("ann")));
@@ -98,7 +98,7 @@ async fn everybody_finds_their_own<DB: Engine>(scene: Scene<DB>) {
 async fn a_missing_account_is_gone<DB: Engine>(scene: Scene<DB>) {
     scene.register("ann").await;
     let nobody = scene.caller(&scene.user("bob", "bob@example.com"));
-    assert_eq!(refusal(scene.store.account(&nobody).await), Refusal::AccountGone);
+    assert_eq!(refusal(scene.store.account(&nobody).await), Refusal::SessionEnded);
     assert_eq!(scene.named("bob").await, None);
 }
 

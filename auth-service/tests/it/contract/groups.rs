@@ -38,7 +38,7 @@ async fn each_write_of_a_group_has_its_own_answer<DB: Engine>(scene: Scene<DB>) 
         } else {
             answer.unwrap();
             assert_eq!(found.as_ref(), Some(&user));
-            let account = scene.store.account(&scene.caller(&user)).await.unwrap();
+            let account = scene.store.account(&scene.log_in(&user).await).await.unwrap();
             assert_eq!((account.user, account.password_hash), (user, hash(&number.to_string())));
         }
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use auth_service::{
-    config::SecretKey,
     keeper::{self, KeeperFault},
     keys::{KeyFault, SealedKey, Sealer, State},
+    secret_key::Secrets,
 };
 use shared::{clock::Time, database::Engine};
 
@@ -24,12 +24,12 @@ on_every_engine!(
 
 const DELAY: Duration = Duration::from_mins(1);
 
-fn secret(text: &str) -> SecretKey {
-    SecretKey::Set(text.to_owned().into())
+fn secret(text: &str) -> Secrets {
+    Secrets::only(text)
 }
 
 fn key(seq: i64, micros: i64) -> SealedKey {
-    let sealer = Sealer::new(&"one".to_owned().into()).unwrap();
+    let sealer = Sealer::new(&secret("one")).unwrap();
     let time = |micros| Time::from_micros(micros).unwrap();
     sealer.make(seq, time(-1_234_567), time(micros)).unwrap()
 }

@@ -18,9 +18,9 @@ async fn a_password_is_replaced_and_nothing_else<DB: Engine>(scene: Scene<DB>) {
     let (ann, caller) = scene.register("ann").await;
     let (_, bob) = scene.register("bob").await;
     // Somebody whose stored password is the same text, which no salt would let happen.
-    scene.store.change_password(&bob, hash("bob"), hash("ann")).await.unwrap();
+    scene.store.change_password(&bob, 0, hash("ann")).await.unwrap();
     scene.later();
-    scene.store.change_password(&caller, hash("ann"), hash("new")).await.unwrap();
+    scene.store.change_password(&caller, 0, hash("new")).await.unwrap();
     let account = scene.second_store().await.account(&caller).await.unwrap();
     assert_eq!((&account.user, account.password_hash), (&ann, hash("new")));
     scene.store.rehash(ann.id, hash("new"), hash("newer")).await.unwrap();
@@ -31,11 +31,12 @@ async fn a_password_is_replaced_and_nothing_else<DB: Engine>(scene: Scene<DB>) {
 
 async fn a_password_that_was_not_checked_is_not_replaced<DB: Engine>(scene: Scene<DB>) {
     let (ann, caller) = scene.register("ann").await;
+    for stale in [-1, 1] {
+        let late = scene.store.change_password(&caller, stale, hash("new")).await;
+        assert_eq!(refusal(late), Refusal::PasswordChanged);
+    }
     for stale in ["", "Ann", "ann ", "%", "bob"] {
-        let late = scene.store.change_password(&caller, hash(stale), hash("new")).await;
-        assert_eq!(refusal(late), Refusal::PasswordChanged);
-        let late = scene.store.rehash(ann.id, hash(stale), hash("new")).await;
-        assert_eq!(refusal(late), Refusal::PasswordChanged);
+        scene.store.rehash(ann.id, hash(stale), hash("new")).await.unwrap();
     }
     assert_eq!(scene.store.account(&caller).await.unwrap().password_hash, hash("ann"));
 }
@@ -47,9 +48,7 @@ async fn of_many_at_the_same_moment_one_replaces_it<DB: Engine>(scene: Scene<DB>
     for number in 0..20 {
         let store = if number % 2 == 0 { (*scene.store).clone() } else { second.clone() };
         let (caller, new) = (caller.clone(), hash(&number.to_string()));
-        calls.spawn(async move {
-            (new.clone(), store.change_password(&caller, hash("ann"), new).await)
-        });
+        calls.spawn(async move { (new.clone(), store.change_password(&caller, 0, new).await) });
     }
     let mut winners = Vec::new();
     for (new, answer) in calls.join_all().await {
@@ -64,9 +63,10 @@ async fn of_many_at_the_same_moment_one_replaces_it<DB: Engine>(scene: Scene<DB>
 
 async fn nobody_has_no_password<DB: Engine>(scene: Scene<DB>) {
     let user = scene.user("bob", "bob@example.com");
-    let refused = scene.store.change_password(&scene.caller(&user), hash(""), hash("new")).await;
-    assert_eq!(refusal(refused), Refusal::PasswordChanged);
-    let refused = scene.store.rehash(user.id, hash(""), hash("new")).await;
-    assert_eq!(refusal(refused), Refusal::PasswordChanged);
+    let refused = scene.store.change_password(&scene.caller(&user), 0, hash("new")).await;
+    assert_eq!(refusal(refused), Refusal::SessionEnded);
+    let refused = scene.store.set_password(user.id, hash("new")).await;
+    assert_eq!(refusal(refused), Refusal::UserNotFound);
+    scene.store.rehash(user.id, hash(""), hash("new")).await.unwrap();
     assert_eq!(scene.named("bob").await, None);
 }

@@ -95,6 +95,7 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
                 let commit = Statement::<DB>::new("commit");
                 within(limit, commit.all(&mut connection)).await.map_err(Fault::Commit)?;
                 self.idle = Some(connection);
+                self.writer.committed();
                 return Ok(());
             }
             Ok(Err(error)) if is_lost(&error) => return Err(Fault::Statement(error)),

@@ -48,6 +48,25 @@ async fn the_end_is_shown_first_then_streams_end_and_calls_may_finish() {
 }
 
 #[tokio::test]
+async fn health_says_whether_the_service_is_ready_until_the_end_begins() {
+    let server = Served::with([("SHUTDOWN_DELAY", "60s")]).await;
+    let mut client = server.client().await;
+    let mut watch = client.watch(&[]).await.answered().await.unwrap();
+    assert_eq!(health(&watch.next().await.unwrap().unwrap()), SERVING);
+    for (ready, shown) in [(false, NOT_SERVING), (true, SERVING)] {
+        server.ready.send_replace(ready);
+        assert_eq!(health(&watch.next().await.unwrap().unwrap()), shown);
+    }
+    server.stop();
+    assert_eq!(health(&watch.next().await.unwrap().unwrap()), NOT_SERVING);
+    server.ready.send_replace(false);
+    server.ready.send_replace(true);
+    assert_eq!(client.check().await, NOT_SERVING, "it is ending, whatever it knows");
+    server.ready.send_replace(true);
+    assert_eq!(client.check().await, NOT_SERVING);
+}
+
+#[tokio::test]
 async fn a_call_that_does_not_finish_is_cut_off() {
     let server = Served::with([("SHUTDOWN_DELAY", "0ms"), ("DRAIN_TIMEOUT", "300ms")]).await;
     let mut client = server.client().await;

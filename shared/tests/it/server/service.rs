@@ -10,8 +10,10 @@ use bytes::Bytes;
 use http_body::Frame;
 use shared::{
     pb::auth::{
-        ListSigningKeysRequest, ListSigningKeysResponse, LoginRequest, LoginResponse,
-        RegisterRequest, RegisterResponse, ValidateTokenRequest, ValidateTokenResponse,
+        IssueServiceTokenRequest, IssueServiceTokenResponse, ListSigningKeysRequest,
+        ListSigningKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
+        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse,
+        ValidateTokenRequest, ValidateTokenResponse,
         auth_service_server::{AuthService, AuthServiceServer, SERVICE_NAME},
     },
     server::MAX_RESPONSE_SIZE,
@@ -105,6 +107,24 @@ impl AuthService for Obedient {
         &self,
         _: Request<ListSigningKeysRequest>,
     ) -> Result<Response<ListSigningKeysResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn issue_service_token(
+        &self,
+        _: Request<IssueServiceTokenRequest>,
+    ) -> Result<Response<IssueServiceTokenResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn refresh_token(
+        &self,
+        _: Request<RefreshTokenRequest>,
+    ) -> Result<Response<RefreshTokenResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn logout(&self, _: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

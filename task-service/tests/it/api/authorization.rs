@@ -87,6 +87,7 @@ async fn a_token_for_other_services_is_refused(on: Engine) {
         login: "ann".to_owned(),
         password: PASSWORD.to_owned(),
         audiences: vec!["auth-service".to_owned()],
+        ..LoginRequest::default()
     };
     let mut anonymous = scene.auth.anonymous();
     let tokens = anonymous.auth.login(request).await.unwrap().into_inner().tokens.unwrap();

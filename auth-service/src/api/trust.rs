@@ -1,0 +1,185 @@
+//! `taskmanager.auth.v1.TrustService`: what verifiers must know, for services that have its scope.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::stream::{BoxStream, unfold};
+use shared::{
+    database::Engine,
+    fields::Violations,
+    pb::auth::{
+        Revocation as WireRevocation, SigningKey, WatchTrustRequest, WatchTrustResponse,
+        trust_service_server::TrustService,
+    },
+    status::draining,
+    trust::{Grant, Head, Revocation, ServiceCaller, Verifier, rejected},
+};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::key_to_wire;
+use crate::{
+    error::Error,
+    feed::{PAGE, Seen},
+    keys::{Key, State},
+    store::SqlStore,
+};
+
+/// How long after it was read the head tells a watcher that it knows everything.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the RPCs work with.
+#[derive(Debug)]
+pub struct Trust<DB: Engine> {
+    /// What has been revoked.
+    pub store: SqlStore<DB>,
+    /// The head, as it is read.
+    pub seen: watch::Receiver<Arc<Seen>>,
+    /// What tells when a watcher's token ends.
+    pub verifier: Arc<Verifier>,
+}
+
+#[tonic::async_trait]
+impl<DB: Engine> TrustService for Trust<DB> {
+    type WatchTrustStream = BoxStream<'static, Result<WatchTrustResponse, Status>>;
+
+    async fn watch_trust(
+        &self,
+        request: Request<WatchTrustRequest>,
+    ) -> Result<Response<Self::WatchTrustStream>, Status> {
+        let caller = ServiceCaller::of(&request)?;
+        let head = parse_head(request.into_inner())?;
+        tracing::info!(service = caller.name(), "a verifier watches");
+        let watcher = Watcher {
+            store: self.store.clone(),
+            seen: self.seen.clone(),
+            verifier: Arc::clone(&self.verifier),
+            grant: caller.grant().clone(),
+            known: head,
+            keys: None,
+            way: None,
+        };
+        // Nothing is made before it is asked for: a watcher that is slow costs no memory, and finds
+        // what it has missed in the database.
+        let messages = unfold(Some(watcher), |watcher| async {
+            let mut watcher = watcher?;
+            match watcher.next().await {
+                Ok(message) => Some((Ok(message), Some(watcher))),
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(messages)))
+    }
+}
+
+/// Somebody who is told what verifiers must know.
+struct Watcher<DB: Engine> {
+    store: SqlStore<DB>,
+    seen: watch::Receiver<Arc<Seen>>,
+    verifier: Arc<Verifier>,
+    grant: Grant,
+    /// How far it knows everything.
+    known: Option<Head>,
+    /// The keys that it has been told.
+    keys: Option<Arc<Vec<(State, Key)>>>,
+    /// What it is on its way to, until it has been told all of that.
+    way: Option<Way>,
+}
+
+/// The way of a watcher to a head.
+struct Way {
+    to: Arc<Seen>,
+    /// The place in the sequence that it has come to.
+    at: i64,
+    is_snapshot: bool,
+}
+
+impl<DB: Engine> Watcher<DB> {
+    async fn next(&mut self) -> Result<WatchTrustResponse, Status> {
+        let way = match self.way.take() {
+            Some(way) => way,
+            None => self.set_out().await?,
+        };
+        self.go_on(way).await.map_err(Status::from)
+    }
+
+    /// Waits until there is something to tell: at the start the head as it is, then each that is read.
+    async fn set_out(&mut self) -> Result<Way, Status> {
+        let is_first = self.keys.is_none();
+        let is_fresh = self.seen.borrow().at.elapsed() < FRESH;
+        if !(is_first && is_fresh) {
+            tokio::select! {
+                biased;
+                rejection = self.verifier.ended(&self.grant) => return Err(rejected(rejection)),
+                changed = self.seen.changed() => {
+                    changed.map_err(|_| draining())?;
+                }
+            }
+        }
+        let to = Arc::clone(&self.seen.borrow_and_update());
+        let head = to.state.head;
+        let known = self.known.filter(|known| {
+            known.epoch == head.epoch && (0..=head.sequence).contains(&known.sequence)
+        });
+        let at = known.map_or(0, |known| known.sequence);
+        Ok(Way { to, at, is_snapshot: known.is_none() })
+    }
+
+    /// Tells the next part of the way.
+    async fn go_on(&mut self, mut way: Way) -> Result<WatchTrustResponse, Error> {
+        let to = Arc::clone(&way.to);
+        let revocations = self.part(&mut way).await?;
+        let is_whole = way.at == to.state.head.sequence;
+        let message = WatchTrustResponse {
+            head: is_whole.then(|| to.state.head.into()),
+            is_snapshot: way.is_snapshot,
+            signing_keys: self.news_of_keys(&to.keys),
+            revocations: revocations.into_iter().map(WireRevocation::from).collect(),
+            forgotten_time: is_whole.then(|| to.state.forgotten.into()),
+        };
+        if is_whole {
+            self.known = Some(to.state.head);
+        } else {
+            self.way = Some(way);
+        }
+        Ok(message)
+    }
+
+    /// The revocations of the next message. What has just been read is at hand; the rest is in the
+    /// database.
+    async fn part(&self, way: &mut Way) -> Result<Vec<Revocation>, Error> {
+        let last = way.to.state.head.sequence;
+        if way.at == last {
+            return Ok(Vec::new());
+        }
+        if way.at == way.to.since {
+            way.at = last;
+            return Ok(way.to.revocations.clone());
+        }
+        let page = self.store.revocations(way.at, last, PAGE).await?;
+        let is_full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
+        way.at = page.last().filter(|_| is_full).map_or(last, |(place, _)| *place);
+        Ok(page.into_iter().map(|(_, revocation)| revocation).collect())
+    }
+
+    /// The keys, if the watcher has not been told them.
+    fn news_of_keys(&mut self, keys: &Arc<Vec<(State, Key)>>) -> Vec<SigningKey> {
+        if self.keys.as_ref().is_some_and(|known| Arc::ptr_eq(known, keys)) {
+            return Vec::new();
+        }
+        self.keys = Some(Arc::clone(keys));
+        keys.iter().cloned().map(key_to_wire).collect()
+    }
+}
+
+fn parse_head(request: WatchTrustRequest) -> Result<Option<Head>, Error> {
+    let Some(head) = request.head else { return Ok(None) };
+    let mut violations = Violations::new();
+    if head.sequence < 0 {
+        violations.add("head.sequence", "must not be negative");
+    }
+    let epoch = Uuid::try_parse(&head.epoch).map_err(|_| "must be a UUID");
+    let epoch = violations.check("head.epoch", epoch);
+    let head = epoch.map(|epoch| Head { epoch, sequence: head.sequence });
+    Ok(Some(violations.finish(head)?))
+}

@@ -1,0 +1,221 @@
+//! What verifiers must know, in SQL: the one path by which anything is revoked, and how it is read.
+
+use std::time::Duration;
+
+use shared::{
+    clock::Time,
+    database::{Corrupt, Engine, Statement, get},
+    trust::{Head, Revocation},
+};
+use sqlx::Error;
+use uuid::Uuid;
+
+use super::{
+    SqlStore,
+    operation::{Act, Transaction},
+};
+use crate::{error::Error as Failure, revocations::Cause};
+
+/// How long a revocation is kept after the last token that it hits has expired: a clock that is an
+/// hour ahead for a while must not bring anything back.
+pub(super) const GRACE: Duration = Duration::from_hours(1);
+
+/// What a transaction changes about what verifiers must know.
+#[derive(Default)]
+pub(super) struct Change {
+    revocations: Vec<(Revocation, Cause)>,
+    /// Whether something else is not as it was.
+    other: bool,
+    epoch: Option<Uuid>,
+    forgotten: Option<Time>,
+}
+
+impl Change {
+    /// A session or a key ends. Its tokens are refused until the last of them has expired.
+    pub(super) fn revoke(&mut self, id: Uuid, cause: Cause, expire_time: Time) {
+        self.revocations.push((Revocation { id, expire_time }, cause));
+    }
+
+    /// The signing keys are not those that they were.
+    pub(super) fn keys(&mut self) {
+        self.other = true;
+    }
+
+    /// How many places it takes in the sequence.
+    fn steps(&self) -> i64 {
+        let other = i64::from(self.other || self.epoch.is_some());
+        i64::try_from(self.revocations.len()).unwrap_or(i64::MAX).saturating_add(other)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps() == 0 && self.forgotten.is_none()
+    }
+}
+
+/// Writes down what has changed, as the last thing that the transaction does. The head stays locked
+/// until the commit, so commits are in the order of their sequences.
+pub(super) async fn tell<DB: Engine>(mut at: Transaction<'_, DB>) -> Result<(), Error> {
+    let change = std::mem::take(&mut at.change);
+    if change.is_empty() {
+        return Ok(());
+    }
+    let statement = Statement::new(
+        "update trust_head
+         set sequence = sequence + $1, epoch = coalesce($2, epoch),
+             forgotten_time = case when forgotten_time < $3 then $3 else forgotten_time end
+         where id = 1 returning sequence",
+    )
+    .bind(change.steps())
+    .bind(change.epoch)
+    .bind(change.forgotten.unwrap_or(Time::MIN).micros());
+    let rows = at.all(statement).await?;
+    let last: i64 = get::<DB, _>(rows.first().ok_or(Error::RowNotFound)?, "sequence")?;
+    for (sequence, (revocation, cause)) in (last - change.steps() + 1..).zip(change.revocations) {
+        let insert = "insert into revocations (sequence, id, cause, create_time, expire_time)
+                      values ($1, $2, $3, $4, $5)";
+        let statement = Statement::new(insert)
+            .bind(sequence)
+            .bind(revocation.id)
+            .bind(cause.as_str().to_owned())
+            .bind(at.now.micros())
+            .bind(revocation.expire_time.micros());
+        at.all(statement).await?;
+    }
+    Ok(())
+}
+
+/// How far everything goes that verifiers must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustState {
+    /// The head.
+    pub head: Head,
+    /// Revocations that had expired before this time have been deleted.
+    pub forgotten: Time,
+}
+
+impl<DB: Engine> SqlStore<DB> {
+    /// How far everything goes that verifiers must know.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn trust_state(&self) -> Result<TrustState, Failure> {
+        let select = "select epoch, sequence, forgotten_time from trust_head where id = 1";
+        let rows = self.database.read(Statement::new(select)).await?;
+        let row = rows.first().ok_or(Error::RowNotFound)?;
+        let forgotten = Time::from_micros(get::<DB, _>(row, "forgotten_time")?);
+        let corrupt = || Corrupt { table: "trust_head", column: "forgotten_time", id: "1".into() };
+        Ok(TrustState {
+            head: Head {
+                epoch: get::<DB, _>(row, "epoch")?,
+                sequence: get::<DB, _>(row, "sequence")?,
+            },
+            forgotten: forgotten.ok_or_else(corrupt).map_err(Error::from)?,
+        })
+    }
+
+    /// What has been revoked after one place in the sequence and up to another, in order, `most` at the
+    /// most, each with its own place.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn revocations(
+        &self,
+        after: i64,
+        through: i64,
+        most: i64,
+    ) -> Result<Vec<(i64, Revocation)>, Failure> {
+        let select = "select sequence, id, expire_time from revocations
+                      where sequence > $1 and sequence <= $2 order by sequence limit $3";
+        let statement = Statement::new(select).bind(after).bind(through).bind(most);
+        let rows = self.database.read(statement).await?;
+        Ok(rows.iter().map(revocation::<DB>).collect::<Result<_, _>>()?)
+    }
+
+    /// Makes the head of an empty database, as whichever process comes first, and nothing later.
+    pub(super) async fn begin_trust(&self) -> Result<(), Failure> {
+        self.submit(Begin { epoch: Uuid::new_v4() }).await
+    }
+
+    /// Renews the epoch, so that every verifier fetches everything anew: what has been restored from a
+    /// backup is not what verifiers have heard.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn reset_trust(&self) -> Result<(), Failure> {
+        self.submit(Reset { epoch: Uuid::new_v4() }).await
+    }
+
+    /// Deletes revocations that nobody needs any more, `most` at the most; the answer is how many.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn sweep_revocations(&self, most: i64) -> Result<usize, Failure> {
+        // Said before it is done: no verifier may take for covered what is not.
+        self.submit(Forget).await?;
+        self.submit(Sweep { most }).await
+    }
+}
+
+struct Begin {
+    epoch: Uuid,
+}
+
+impl<DB: Engine> Act<DB> for Begin {
+    type Answer = ();
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
+        let insert = "insert into trust_head (id, epoch, sequence, forgotten_time)
+                      values (1, $1, 0, $2) on conflict (id) do nothing";
+        let statement = Statement::new(insert).bind(self.epoch).bind(Time::MIN.micros());
+        at.all(statement).await?;
+        Ok(())
+    }
+}
+
+struct Reset {
+    epoch: Uuid,
+}
+
+impl<DB: Engine> Act<DB> for Reset {
+    type Answer = ();
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
+        at.change.epoch = Some(self.epoch);
+        Ok(())
+    }
+}
+
+struct Forget;
+
+impl<DB: Engine> Act<DB> for Forget {
+    type Answer = ();
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
+        at.change.forgotten = Some(at.now.minus(GRACE));
+        Ok(())
+    }
+}
+
+struct Sweep {
+    most: i64,
+}
+
+impl<DB: Engine> Act<DB> for Sweep {
+    type Answer = usize;
+
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<usize, Error> {
+        let delete = "delete from revocations where sequence in
+                          (select sequence from revocations
+                           where expire_time < (select forgotten_time from trust_head where id = 1)
+                           order by expire_time limit $1)
+                      returning sequence";
+        Ok(at.all(Statement::new(delete).bind(self.most)).await?.len())
+    }
+}
+
+fn revocation<DB: Engine>(row: &DB::Row) -> Result<(i64, Revocation), Error> {
+    let id: Uuid = get::<DB, _>(row, "id")?;
+    let corrupt = || Corrupt { table: "revocations", column: "expire_time", id: id.to_string() };
+    let expire_time = Time::from_micros(get::<DB, _>(row, "expire_time")?).ok_or_else(corrupt)?;
+    Ok((get::<DB, _>(row, "sequence")?, Revocation { id, expire_time }))
+}

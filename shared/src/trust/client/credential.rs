@@ -1,0 +1,87 @@
+//! What a service proves itself to the issuer with.
+
+use std::{fs, path::PathBuf};
+
+use secrecy::SecretString;
+
+/// The name of a service and the secret that the issuer's operator was given for it.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub(super) service: String,
+    secret: Secret,
+}
+
+#[derive(Debug, Clone)]
+enum Secret {
+    InHand(SecretString),
+    InFile(PathBuf),
+}
+
+impl Credential {
+    /// A service with a secret that is known from the start.
+    #[must_use]
+    pub fn new(service: impl Into<String>, secret: SecretString) -> Self {
+        Self { service: service.into(), secret: Secret::InHand(secret) }
+    }
+
+    /// A service whose secret is in a file, less one line end. It is read anew for each connection,
+    /// so it may come later, and it may change.
+    #[must_use]
+    pub fn in_file(service: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { service: service.into(), secret: Secret::InFile(path.into()) }
+    }
+
+    /// The secret as it is now. This may read a file.
+    pub(super) fn secret(&self) -> Result<SecretString, String> {
+        let path = match &self.secret {
+            Secret::InHand(secret) => return Ok(secret.clone()),
+            Secret::InFile(path) => path,
+        };
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+        match one_line(&text) {
+            "" => Err(format!("{} is empty", path.display())),
+            secret => Ok(secret.into()),
+        }
+    }
+}
+
+/// A text less the end of its last line.
+fn one_line(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_file_may_come_later_and_change_and_loses_one_line_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("task.secret");
+        let credential = Credential::in_file("task-service", &path);
+        assert!(credential.secret().unwrap_err().contains("task.secret"));
+        for (text, secret) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a \n\n", "a \n")] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(credential.secret().unwrap().expose_secret(), secret, "{text:?}");
+        }
+        for text in ["", "\n"] {
+            fs::write(&path, text).unwrap();
+            assert!(credential.secret().unwrap_err().ends_with("is empty"));
+        }
+    }
+
+    #[test]
+    fn the_secret_is_never_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, b"hunter2\xff").unwrap();
+        let in_hand = Credential::new("task-service", "hunter2".into());
+        let in_file = Credential::in_file("task-service", path);
+        let shown = format!("{in_hand:?} {in_file:?} {:?}", in_file.secret().unwrap_err());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
