@@ -17,10 +17,11 @@ mod person;
 mod refused;
 mod server;
 mod until;
+pub mod wire;
 pub mod tls;
 
 pub use engine::{Engine, Place};
 pub use person::{As, Identity, PASSWORD, Person};
 pub use refused::{Refused, refused};
-pub use server::{AuthServer, SERVICE_SECRET, TaskServer, clock};
+pub use server::{AuthServer, SERVICE_SECRET, TaskServer, add_service, clock, operate};
 pub use until::{PATIENCE, until};

@@ -31,6 +31,8 @@ pub struct Person {
     pub name: &'static str,
     /// The access token; empty without one.
     pub token: String,
+    /// The refresh token; empty without one.
+    pub refresh_token: String,
     /// The account; empty for somebody who has not registered.
     pub user: User,
     /// `AuthService`.
@@ -68,6 +70,7 @@ impl Person {
         Self {
             name,
             token: String::new(),
+            refresh_token: String::new(),
             user: User::default(),
             auth: AuthServiceClient::new(channel.clone()),
             users: UserServiceClient::new(channel.clone()),
@@ -86,22 +89,37 @@ impl Person {
             image_url: String::new(),
         };
         let registered = auth.register(request).await.expect("a new account").into_inner();
+        let user = registered.user.expect("a user");
+        Self { user, ..Self::log_in(name, channel).await }
+    }
+
+    /// Logs in.
+    async fn log_in(name: &'static str, channel: Channel) -> Self {
         let request = LoginRequest {
             login: name.to_owned(),
             password: PASSWORD.to_owned(),
             ..LoginRequest::default()
         };
-        let answer = auth.login(request).await.expect("a login").into_inner();
-        let token = answer.tokens.expect("tokens").access_token;
-        let user = registered.user.expect("a user");
-        let person = Self::new(name, channel, Identity::bearer(&token));
-        Self { token, user, ..person }
+        let answer = AuthServiceClient::new(channel.clone()).login(request).await;
+        let tokens = answer.expect("a login").into_inner().tokens.expect("tokens");
+        let person = Self::new(name, channel, Identity::bearer(&tokens.access_token));
+        Self { token: tokens.access_token, refresh_token: tokens.refresh_token, ..person }
+    }
+
+    /// The same person in another session, at the other end of a channel to auth-service.
+    pub async fn again(&self, channel: Channel) -> Self {
+        Self { user: self.user.clone(), ..Self::log_in(self.name, channel).await }
     }
 
     /// The same person at the other end of another channel.
     #[must_use]
     pub fn at(&self, channel: Channel) -> Self {
         let there = Self::new(self.name, channel, Identity::bearer(&self.token));
-        Self { token: self.token.clone(), user: self.user.clone(), ..there }
+        Self {
+            token: self.token.clone(),
+            refresh_token: self.refresh_token.clone(),
+            user: self.user.clone(),
+            ..there
+        }
     }
 }

@@ -4,7 +4,7 @@ mod running;
 
 use std::collections::BTreeMap;
 
-use auth_service::{StartError, commands::Command, operate};
+use auth_service::{StartError, commands::Command, config::Config};
 use clap::Parser;
 use shared::{
     clock::{Clock, Time},
@@ -16,6 +16,7 @@ use crate::{Engine, Identity, Person, Place};
 use running::Server;
 
 pub(crate) use running::healthy;
+use running::is_ready;
 
 /// When every test begins.
 const START: i64 = 1_800_000_000;
@@ -125,7 +126,7 @@ impl AuthServer {
 
     /// The configuration that it runs with, for its subcommands.
     #[must_use]
-    pub fn config(&self) -> auth_service::config::Config {
+    pub fn config(&self) -> Config {
         auth_config(&self.settings)
     }
 
@@ -142,18 +143,7 @@ impl AuthServer {
     /// # Errors
     /// When it can not be done.
     pub async fn operate_with(&self, line: &str, input: &str) -> Result<String, StartError> {
-        let words = ["auth-service"].into_iter().chain(line.split(' '));
-        let command = Line::try_parse_from(words).expect("a command").command;
-        operate(&self.config(), &self.clock, command, &mut input.as_bytes()).await
-    }
-
-    /// Registers a service that may watch, with the secret that all services of tests have.
-    pub async fn add_service(&self, name: &str) {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("secret");
-        std::fs::write(&file, SERVICE_SECRET).expect("a secret");
-        let line = format!("services add {name} --secret-file {}", file.display());
-        self.operate(&line).await.expect("a new service, or the same");
+        operate(&self.config(), &self.clock, line, input).await
     }
 
     /// Where it answers.
@@ -186,9 +176,33 @@ impl AuthServer {
     }
 }
 
-fn auth_config(settings: &Settings) -> auth_service::config::Config {
+fn auth_config(settings: &Settings) -> Config {
     let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
-    auth_service::config::Config::read(&mut Env::of("AUTH_", settings)).expect("good settings")
+    Config::read(&mut Env::of("AUTH_", settings)).expect("good settings")
+}
+
+/// Does what an operator types, on the database of the server that these settings are of.
+///
+/// # Errors
+/// When it can not be done.
+pub async fn operate(
+    config: &Config,
+    clock: &Clock,
+    line: &str,
+    input: &str,
+) -> Result<String, StartError> {
+    let words = ["auth-service"].into_iter().chain(line.split(' '));
+    let command = Line::try_parse_from(words).expect("a command").command;
+    auth_service::operate(config, clock, command, &mut input.as_bytes()).await
+}
+
+/// Registers a service that may watch, with the secret that all services of tests have.
+pub async fn add_service(config: &Config, name: &str) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("secret");
+    std::fs::write(&file, SERVICE_SECRET).expect("a secret");
+    let line = format!("services add {name} --secret-file {}", file.display());
+    operate(config, &Clock::system(), &line, "").await.expect("a new service, or the same");
 }
 
 impl TaskServer {
@@ -212,7 +226,18 @@ impl TaskServer {
         place: Place,
         settings: [(&'static str, &str); N],
     ) -> Self {
-        auth.add_service("task-service").await;
+        let server = Self::launch(auth, place, settings).await;
+        healthy(server.channel()).await;
+        server
+    }
+
+    /// The same without waiting until it is healthy.
+    pub async fn launch<const N: usize>(
+        auth: &AuthServer,
+        place: Place,
+        settings: [(&'static str, &str); N],
+    ) -> Self {
+        add_service(&auth.config(), "task-service").await;
         let mut own = Settings::from([
             ("TASK_DATABASE_URL", place.url.clone()),
             ("TASK_AUTH_URL", auth.url()),
@@ -231,7 +256,20 @@ impl TaskServer {
     pub async fn restart(self) -> Self {
         let Self { place, settings, clock, server } = self;
         server.stop().await;
-        Self::run(settings, clock, place).await
+        let server = Self::run(settings, clock, place).await;
+        healthy(server.channel()).await;
+        server
+    }
+
+    /// Ends the server. Its database stays in the place that is returned.
+    pub async fn stop(self) -> Place {
+        self.server.stop().await;
+        self.place
+    }
+
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        is_ready(self.channel()).await
     }
 
     async fn run(settings: Settings, clock: Clock, place: Place) -> Self {
@@ -242,7 +280,7 @@ impl TaskServer {
         let server = Server::start(|listeners, stopped| {
             task_service::serve(listeners, config, time, async { drop(stopped.await) })
         });
-        let server = server.await.healthy().await;
+        let server = server.await;
         Self { place, settings, clock, server }
     }
 

@@ -13,7 +13,7 @@ use shared::{
     status::draining,
     trust::{Grant, Head, Revocation, ServiceCaller, Verifier, rejected},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -58,6 +58,7 @@ impl<DB: Engine> TrustService for Trust<DB> {
             known: head,
             keys: None,
             way: None,
+            end: None,
         };
         // Nothing is made before it is asked for: a watcher that is slow costs no memory, and finds
         // what it has missed in the database.
@@ -84,6 +85,8 @@ struct Watcher<DB: Engine> {
     keys: Option<Arc<Vec<(State, Key)>>>,
     /// What it is on its way to, until it has been told all of that.
     way: Option<Way>,
+    /// What the stream ends with once it has come there.
+    end: Option<Status>,
 }
 
 /// The way of a watcher to a head.
@@ -98,24 +101,29 @@ impl<DB: Engine> Watcher<DB> {
     async fn next(&mut self) -> Result<WatchTrustResponse, Status> {
         let way = match self.way.take() {
             Some(way) => way,
-            None => self.set_out().await?,
+            None => match self.end.take() {
+                Some(status) => return Err(status),
+                None => self.set_out().await?,
+            },
         };
         self.go_on(way).await.map_err(Status::from)
     }
 
     /// Waits until there is something to tell: at the start the head as it is, then each that is read.
+    /// What ends the watcher's own token may be what it must hear of, so it does before the end.
     async fn set_out(&mut self) -> Result<Way, Status> {
         let is_first = self.keys.is_none();
         let is_fresh = self.seen.borrow().at.elapsed() < FRESH;
         if !(is_first && is_fresh) {
             tokio::select! {
                 biased;
-                rejection = self.verifier.ended(&self.grant) => return Err(rejected(rejection)),
-                changed = self.seen.changed() => {
-                    changed.map_err(|_| draining())?;
+                changed = self.seen.changed() => changed.map_err(|_| draining())?,
+                _ = self.verifier.ended(&self.grant) => {
+                    drop(timeout(FRESH, self.seen.changed()).await);
                 }
             }
         }
+        self.end = self.verifier.recheck(&self.grant).err().map(rejected);
         let to = Arc::clone(&self.seen.borrow_and_update());
         let head = to.state.head;
         let known = self.known.filter(|known| {

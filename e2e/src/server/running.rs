@@ -79,6 +79,13 @@ impl Server {
     }
 }
 
+/// Whether the server at the other end says that it is ready.
+pub(super) async fn is_ready(channel: Channel) -> bool {
+    let request = HealthCheckRequest { service: String::new() };
+    let answer = HealthClient::new(channel).check(request).await.expect("health");
+    answer.into_inner().status() == ServingStatus::Serving
+}
+
 /// Waits until the server at the other end says that it is healthy.
 pub(crate) async fn healthy(channel: Channel) {
     let watch = async {

@@ -7,6 +7,10 @@ mod shell;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
+mod cut_off;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod replicas;

@@ -1,8 +1,8 @@
 //! Calls that are encrypted, and certificates that are renewed.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, future::pending, path::Path, time::Duration};
 
-use e2e::{Identity, Person, tls::Authority};
+use e2e::{Identity, Person, SERVICE_SECRET, add_service, tls::Authority};
 use shared::{
     clock::Clock,
     env::{Env, Faults},
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Encrypted {
     port: u16,
     settings: server::Settings,
+    config: auth_service::config::Config,
     _data: TempDir,
 }
 
@@ -42,8 +43,9 @@ async fn encrypted(cert: &Path, key: &Path) -> Encrypted {
     ];
     let config = auth_config(data.path(), &settings);
     let settings = config.server.clone();
-    tokio::spawn(auth_service::serve(listener, config, Clock::system(), std::future::pending()));
-    Encrypted { port: settings.addr.port(), settings, _data: data }
+    let serving = auth_service::serve(listener, config.clone(), Clock::system(), pending());
+    tokio::spawn(serving);
+    Encrypted { port: settings.addr.port(), settings, config, _data: data }
 }
 
 impl Encrypted {
@@ -90,6 +92,7 @@ async fn task_service(auth_port: u16, ca: &Path) -> (TempDir, Probe) {
         ("TASK_DATABASE_URL", &url),
         ("TASK_AUTH_URL", &auth),
         ("TASK_AUTH_CA", ca.to_str().unwrap()),
+        ("TASK_SERVICE_SECRET", SERVICE_SECRET),
     ];
     let config = task_service::config::Config::read(&mut Env::of("TASK_", settings)).unwrap();
     let probe = Probe { addr: config.server.addr, tls: false };
@@ -102,6 +105,7 @@ async fn keys_are_fetched_from_whoever_has_the_right_certificate_and_from_nobody
     let (authority, other) = (Authority::new(), Authority::new());
     let (cert, key) = authority.issue("localhost");
     let auth = encrypted(&cert, &key).await.healthy().await;
+    add_service(&auth.config, "task-service").await;
     let (_data, fooled) = task_service(auth.port, &other.file()).await;
     let (_data, task) = task_service(auth.port, &authority.file()).await;
     until("its keys are fetched", async || task.ask().await.is_ok()).await;

@@ -220,13 +220,12 @@ impl Verifier {
     /// Everything but the audience. What can change is looked at on every call.
     fn check(&self, token: &str) -> Result<Arc<Verified>, Rejection> {
         let fingerprint = fingerprint(token);
-        let verified = match self.verified.get(&fingerprint) {
-            Some(verified) => verified,
-            None => {
-                let verified = Arc::new(self.check_anew(token)?);
-                self.verified.insert(fingerprint, Arc::clone(&verified));
-                verified
-            }
+        let verified = if let Some(verified) = self.verified.get(&fingerprint) {
+            verified
+        } else {
+            let verified = Arc::new(self.check_anew(token)?);
+            self.verified.insert(fingerprint, Arc::clone(&verified));
+            verified
         };
         self.check_start(&verified.claims)?;
         self.recheck(&verified.grant)?;
@@ -268,8 +267,11 @@ impl Verifier {
         Ok(())
     }
 
-    /// What ends a grant: its time, a revocation, the key, or that nobody can say.
-    fn recheck(&self, grant: &Grant) -> Result<(), Rejection> {
+    /// Whether a token still grants what it did.
+    ///
+    /// # Errors
+    /// What has ended it: its time, a revocation, the key, or that nobody can say.
+    pub fn recheck(&self, grant: &Grant) -> Result<(), Rejection> {
         if !self.known.keys().contains_key(&grant.kid) {
             return Err(self.unknown_key(&grant.kid));
         }

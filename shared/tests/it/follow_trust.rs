@@ -19,7 +19,10 @@ use std::{
 
 use shared::{
     clock::Time,
-    pb::auth::{auth_service_server::AuthServiceServer, trust_service_server::TrustServiceServer},
+    pb::auth::{
+        WatchTrustResponse, auth_service_server::AuthServiceServer,
+        trust_service_server::TrustServiceServer,
+    },
     trust::{
         Credential, FileStore, Head, News, Reason, Rejection, Snapshot, TrustSource, follow_trust,
     },
@@ -169,6 +172,9 @@ fn show_unknown_keys(scene: &Scene, count: usize) {
     }
 }
 
+/// Something that goes wrong with a message.
+type Edit = fn(&mut WatchTrustResponse);
+
 /// A message that ends the session of each token of a [`Scene`].
 fn end_of_session(sequence: i64) -> News {
     News { revocations: vec![revocation(SESSION)], ..news(sequence) }
@@ -275,7 +281,7 @@ async fn another_epoch_is_learnt_beside_what_is_known_and_saved_as_a_whole() {
 #[tokio::test]
 async fn a_malformed_message_ends_the_stream_and_nothing_of_it_is_learnt() {
     let good = issuer::message(&News { keys: Scene::new().news().keys, ..end_of_session(9) });
-    let edits: [(&str, fn(&mut shared::pb::auth::WatchTrustResponse)); 9] = [
+    let edits: [(&str, Edit); 9] = [
         ("an epoch that is none", |it| it.head.as_mut().unwrap().epoch = "1".into()),
         ("a negative sequence", |it| it.head.as_mut().unwrap().sequence = -1),
         ("a key of another kind", |it| it.signing_keys[1].kty = "EC".into()),

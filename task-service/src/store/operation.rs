@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     rows::Key,
-    trust::{Heard, Kept},
+    trust::{Kept, Said},
 };
 use crate::{
     error::Refusal,
@@ -25,7 +25,7 @@ pub(crate) enum Operation {
     /// A key for page tokens, unless there is one.
     KeepPageKey { fresh: Vec<u8>, slot: Slot<Vec<u8>> },
     /// What the issuer of tokens has said.
-    KeepTrust { said: Heard, slot: Slot<Kept> },
+    KeepTrust { said: Said, slot: Slot<Kept> },
 }
 
 /// What happens to a project.

@@ -13,7 +13,7 @@ use super::trust_rows::{self as rows, Digest};
 
 /// What is to be saved; see [`Update`](shared::trust::Update). Without `since` it is everything.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct Said {
     pub(crate) since: Option<Head>,
     pub(crate) head: Head,
     pub(crate) heard: Time,
@@ -46,6 +46,8 @@ struct State {
 const ID: i64 = 1;
 /// What a revocation has in place of a number of them, where both are selected.
 const NO_STATE: i64 = -1;
+/// Stands for a time that is none.
+const NEVER: i64 = i64::MIN;
 /// How long a public key is.
 const KEY: usize = 32;
 const COLUMNS: &str =
@@ -54,7 +56,7 @@ const COLUMNS: &str =
 /// Saves what was heard, if it fits to what is there.
 pub(super) async fn keep<DB: Engine>(
     connection: &mut DB::Connection,
-    said: &Heard,
+    said: &Said,
 ) -> Result<Kept, sqlx::Error> {
     let mut state = State::lock::<DB>(connection).await?;
     let is_ours = state.head.sequence >= 0 && state.head.epoch == said.head.epoch;
@@ -112,8 +114,14 @@ pub(super) async fn load<DB: Engine>(
 impl State {
     /// Nothing yet, on the way to this head.
     fn nothing(head: Head) -> Self {
-        let (heard, forgotten) = (i64::MIN, i64::MIN);
-        Self { head, heard, forgotten, keys: Vec::new(), revocations: 0, rows: Digest::default() }
+        Self {
+            head,
+            heard: NEVER,
+            forgotten: NEVER,
+            keys: Vec::new(),
+            revocations: 0,
+            rows: Digest::default(),
+        }
     }
 
     /// Reads the row, made if it is missing, and locks it for the rest of the transaction.
@@ -170,7 +178,7 @@ impl State {
     async fn add<DB: Engine>(
         &mut self,
         connection: &mut DB::Connection,
-        said: &Heard,
+        said: &Said,
     ) -> Result<(), sqlx::Error> {
         self.count(rows::insert::<DB>(connection, &said.news.revocations).await?);
         if said.head.sequence >= self.head.sequence {
@@ -210,7 +218,7 @@ impl State {
 
     fn into_snapshot(self, revocations: Vec<Revocation>) -> Result<Snapshot, sqlx::Error> {
         let head = self.head;
-        let heard = Time::from_micros(self.heard).ok_or_else(damaged)?;
+        let time = Time::from_micros(self.heard).ok_or_else(damaged)?;
         let (keys, rest) = self.keys.as_chunks::<KEY>();
         if !rest.is_empty() {
             return Err(damaged());
@@ -222,10 +230,10 @@ impl State {
             revocations,
             forgotten: Time::from_micros(self.forgotten),
         };
-        Ok(Snapshot { head, heard, news })
+        Ok(Snapshot { head, heard: time, news })
     }
 }
 
 fn damaged() -> sqlx::Error {
-    rows::corrupt("trust_state", "digest", ID)
+    rows::corrupt("trust_state", "digest", &ID)
 }

@@ -130,10 +130,14 @@ pub(super) async fn gather<DB: Engine, T: Send + 'static>(
     let start = Ok((None, Vec::new()));
     let gathered = database.read_each(statement, start, move |gathered, row| {
         let Ok((found, revocations)) = gathered else { return ControlFlow::Break(()) };
-        let read = other(&row).and_then(|it| match it {
-            Some(it) => Ok(*found = Some(it)),
-            None => Ok(revocations.push(revocation::<DB>(&row, "epoch", "sequence")?)),
-        });
+        let read = match other(&row) {
+            Ok(None) => revocation::<DB>(&row, "epoch", "sequence").map(|it| revocations.push(it)),
+            Ok(it) => {
+                *found = it;
+                return ControlFlow::Continue(());
+            }
+            Err(fault) => Err(fault),
+        };
         if let Err(fault) = read {
             *gathered = Err(fault);
         }
@@ -153,11 +157,15 @@ fn revocation<DB: Engine>(
 ) -> Result<Revocation, sqlx::Error> {
     let id = get::<DB, Uuid>(row, id)?;
     let expire_time = Time::from_micros(get::<DB, _>(row, time)?);
-    let corrupt = || corrupt("trust_revocations", "expire_time", id);
+    let corrupt = || corrupt("trust_revocations", "expire_time", &id);
     Ok(Revocation { id, expire_time: expire_time.ok_or_else(corrupt)? })
 }
 
-pub(super) fn corrupt(table: &'static str, column: &'static str, id: impl ToString) -> sqlx::Error {
+pub(super) fn corrupt(
+    table: &'static str,
+    column: &'static str,
+    id: &impl ToString,
+) -> sqlx::Error {
     Corrupt { table, column, id: id.to_string() }.into()
 }
 

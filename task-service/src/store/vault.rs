@@ -9,7 +9,7 @@ use shared::{
 
 use super::{
     operation::Operation,
-    trust::{self, Heard, Kept},
+    trust::{self, Kept, Said},
 };
 use crate::{error::Error, pages::PageKey};
 
@@ -33,7 +33,7 @@ impl<DB: Engine> Vault<DB> {
         Ok(PageKey::new(&key))
     }
 
-    async fn keep(&self, said: Heard) -> Result<Kept, Error> {
+    async fn keep(&self, said: Said) -> Result<Kept, Error> {
         Ok(self.door.submit(|slot| Operation::KeepTrust { said, slot }).await?)
     }
 }
@@ -48,12 +48,12 @@ impl<DB: Engine> SnapshotStore for Vault<DB> {
     async fn save(&self, update: Update<'_>) -> Result<(), Error> {
         let Update { since, head, heard, news, all } = update;
         if since.is_some() {
-            let said = Heard { since, head, heard, news: news.clone() };
+            let said = Said { since, head, heard, news: news.clone() };
             if self.keep(said).await? == Kept::Done {
                 return Ok(());
             }
         }
-        self.keep(Heard { since: None, head, heard, news: all() }).await?;
+        self.keep(Said { since: None, head, heard, news: all() }).await?;
         Ok(())
     }
 }

@@ -9,7 +9,10 @@ use e2e::{AuthServer, Identity, Person, program::Running};
 use shared::pb::task::{CreateTaskRequest, ListTasksRequest};
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::{api::titled, program::PROGRAM};
+use crate::{
+    api::titled,
+    program::{PROGRAM, registered},
+};
 
 /// How many writes are taken back, and how many of them while their transaction runs.
 const TAKEN_BACK: usize = 1_000;
@@ -80,7 +83,11 @@ async fn writes_that_are_taken_back_hurt_no_other(database: Option<&str>) {
     let auth = AuthServer::start_now().await;
     let (url, ann) = (auth.url(), auth.register("ann").await);
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = vec![("TASK_AUTH_URL", url.as_str()), ("TASK_METRICS_ADDR", "127.0.0.1:0")];
+    let mut settings = vec![
+        registered(&auth).await,
+        ("TASK_AUTH_URL", url.as_str()),
+        ("TASK_METRICS_ADDR", "127.0.0.1:0"),
+    ];
     settings.extend(database.map(|url| ("TASK_DATABASE_URL", url)));
     let running = PROGRAM.start(directory.path(), &settings).await;
     running.healthy().await;

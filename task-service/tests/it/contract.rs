@@ -5,6 +5,7 @@ mod isolation;
 mod lists;
 mod projects;
 mod tasks;
+mod trust;
 mod vault;
 
 pub(crate) use e2e::on_every_engine;

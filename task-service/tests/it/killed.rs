@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     api::{get_task, titled},
-    program::PROGRAM,
+    program::{PROGRAM, registered},
 };
 
 on_every_engine!(no_acknowledged_write_is_lost_when_the_program_is_killed);
@@ -28,6 +28,7 @@ async fn no_acknowledged_write_is_lost_when_the_program_is_killed(on: Engine) {
     let (url, ann) = (auth.url(), auth.register("ann").await);
     let (place, directory) = (on.place("task").await, tempfile::tempdir().unwrap());
     let settings = [
+        registered(&auth).await,
         ("TASK_AUTH_URL", url.as_str()),
         ("TASK_DATABASE_URL", place.url.as_str()),
         ("TASK_METRICS_ADDR", "127.0.0.1:0"),

@@ -1,9 +1,14 @@
 //! The program itself: what it says, what it leaves behind, and how it ends.
 
-use std::fs;
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
 
 use e2e::{
-    AuthServer, Identity,
+    AuthServer, Identity, SERVICE_SECRET, add_service,
     program::{Program, Running, mode, stderr, stdout},
 };
 use shared::pb::task::{CreateTaskRequest, ListTasksRequest, Task};
@@ -52,13 +57,28 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
     assert!(!directory.path().join("data").exists());
 }
 
+/// What a program proves to this auth-service that it is task-service with.
+pub(crate) async fn registered(auth: &AuthServer) -> (&'static str, &'static str) {
+    add_service(&auth.config(), "task-service").await;
+    ("TASK_SERVICE_SECRET", SERVICE_SECRET)
+}
+
 /// The program, ready for the tokens of this auth-service.
-async fn trusting(auth: &AuthServer, directory: &std::path::Path) -> Running {
-    let url = auth.url();
-    let settings = [("TASK_AUTH_URL", url.as_str()), ("RUST_LOG", "trace")];
+async fn trusting(auth: &AuthServer, directory: &Path) -> Running {
+    let (url, secret) = (auth.url(), registered(auth).await);
+    let settings = [("TASK_AUTH_URL", url.as_str()), ("RUST_LOG", "trace"), secret];
     let running = PROGRAM.start(directory, &settings).await;
     running.healthy().await;
     running
+}
+
+/// Leaves the secret where `services add` does, beside the database.
+async fn keep_secret(auth: &AuthServer, path: &Path) {
+    let (_, secret) = registered(auth).await;
+    fs::DirBuilder::new().mode(0o700).create(path.parent().unwrap()).unwrap();
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    writeln!(file, "{secret}").unwrap();
 }
 
 #[tokio::test]
@@ -66,9 +86,13 @@ async fn without_a_configuration_it_serves_and_keeps_what_it_is_told() {
     let auth = AuthServer::start_now().await;
     let token = auth.register("ann").await.token;
     let directory = tempfile::tempdir().unwrap();
-    let running = trusting(&auth, directory.path()).await;
-    create_task(&mut running.somebody(Identity::bearer(&token)), titled("kept")).await;
     let data = directory.path().join("data");
+    keep_secret(&auth, &data.join("task.secret")).await;
+    let url = auth.url();
+    let settings = [("TASK_AUTH_URL", url.as_str())];
+    let running = PROGRAM.start(directory.path(), &settings).await;
+    running.healthy().await;
+    create_task(&mut running.somebody(Identity::bearer(&token)), titled("kept")).await;
     assert_eq!(mode(&data), 0o700);
     for file in fs::read_dir(&data).unwrap() {
         let path = file.unwrap().path();
@@ -78,7 +102,10 @@ async fn without_a_configuration_it_serves_and_keeps_what_it_is_told() {
     let (said, code) = running.end().await;
     assert_eq!(code, Some(0), "{said}");
 
-    let running = trusting(&auth, directory.path()).await;
+    // What it trusts, it knows from before.
+    let _place = auth.stop().await;
+    let running = PROGRAM.start(directory.path(), &settings).await;
+    running.healthy().await;
     assert_eq!(titles(&mut running.somebody(Identity::bearer(&token))).await, ["kept"]);
     assert_eq!(running.end().await.1, Some(0));
 }
@@ -159,7 +186,9 @@ async fn no_secret_is_ever_logged() {
 
     assert!(said.contains("a token is refused"), "it says what it does: {said}");
     let parts = token.split('.').skip(1);
-    for secret in [&token, "a diagnosis", "a rendezvous", "annabel"].into_iter().chain(parts) {
+    for secret in
+        [&token, "a diagnosis", "a rendezvous", "annabel", SERVICE_SECRET].into_iter().chain(parts)
+    {
         assert!(!said.contains(secret), "{secret}");
     }
 }

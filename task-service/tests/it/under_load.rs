@@ -9,7 +9,10 @@ use e2e::{
 use shared::pb::task::{CreateTaskRequest, task_service_client::TaskServiceClient};
 use tonic::{Code, service::interceptor::InterceptedService};
 
-use crate::{api::titled, program::PROGRAM};
+use crate::{
+    api::titled,
+    program::{PROGRAM, registered},
+};
 
 #[tokio::test]
 async fn ten_times_ended_under_load_it_loses_no_write() {
@@ -17,6 +20,7 @@ async fn ten_times_ended_under_load_it_loses_no_write() {
     let (url, ann) = (auth.url(), auth.register("ann").await);
     let directory = tempfile::tempdir().unwrap();
     let settings = [
+        registered(&auth).await,
         ("TASK_AUTH_URL", url.as_str()),
         ("TASK_LOG_FORMAT", "json"),
         ("TASK_SHUTDOWN_DELAY", "50ms"),

@@ -76,7 +76,7 @@ impl Link {
             };
             let mut client = AuthServiceClient::new(channel.clone());
             let answer = in_time(client.issue_service_token(request)).await;
-            self.token = Some(token(answer.map_err(|status| told(&status))?)?);
+            self.token = Some(token(&answer.map_err(|status| told(&status))?)?);
         }
         Ok(channel)
     }
@@ -106,7 +106,7 @@ impl Link {
 }
 
 /// The token of an answer.
-fn token(answer: IssueServiceTokenResponse) -> Result<Token, Fault> {
+fn token(answer: &IssueServiceTokenResponse) -> Result<Token, Fault> {
     let malformed = || Fault::Away("the issuer's token is malformed".to_owned());
     let bearer = format!("Bearer {}", answer.access_token);
     let mut bearer = MetadataValue::try_from(bearer).map_err(|_| malformed())?;

@@ -39,7 +39,7 @@ impl Outage {
                 tracing::warn!(%url, reason, "cut off from the issuer: revocations do not arrive");
             }
             Fault::Secret(_) => {
-                tracing::warn!(%url, reason = %fault, "the issuer can not be asked")
+                tracing::warn!(%url, reason = %fault, "the issuer can not be asked");
             }
             Fault::Refused(reason) => {
                 tracing::error!(%url, reason, "the issuer refuses this service: check its name and its secret");

@@ -95,10 +95,10 @@ impl Unsaved {
 
     /// Hands over what is to be saved now, and goes on as if it were.
     pub(super) fn take(&mut self) -> Option<Batch> {
-        let (head, heard) = self.head?;
+        let (head, time) = self.head?;
         self.waiting = Waiting::Nothing;
         let since = self.base.replace(head);
-        Some(Batch { since, head, heard, news: std::mem::take(&mut self.news) })
+        Some(Batch { since, head, heard: time, news: std::mem::take(&mut self.news) })
     }
 
     /// What was handed over has not been saved, or nobody knows.

@@ -30,7 +30,9 @@ pub(super) fn encode(snapshot: &Snapshot) -> Vec<u8> {
     bytes.extend(heard.micros().to_be_bytes());
     bytes.extend(news.forgotten.map_or(NO_TIME, Time::micros).to_be_bytes());
     bytes.extend(count(keys.len()));
-    keys.iter().for_each(|key| bytes.extend(key.bytes()));
+    for key in keys {
+        bytes.extend(key.bytes());
+    }
     bytes.extend(count(news.revocations.len()));
     for revocation in &news.revocations {
         bytes.extend(revocation.id.as_bytes());
@@ -70,7 +72,7 @@ struct Reader<'b>(&'b [u8]);
 impl<'b> Reader<'b> {
     fn snapshot(&mut self) -> Option<Snapshot> {
         let head = Head { epoch: self.id()?, sequence: self.number()? };
-        let heard = Time::from_micros(self.number()?)?;
+        let time = Time::from_micros(self.number()?)?;
         let forgotten = match self.number()? {
             NO_TIME => None,
             micros => Some(Time::from_micros(micros)?),
@@ -84,7 +86,7 @@ impl<'b> Reader<'b> {
         let revocations = revocations.collect::<Option<Vec<_>>>()?;
         let news =
             News { head: Some(head), is_snapshot: true, keys: Some(keys), revocations, forgotten };
-        Some(Snapshot { head, heard, news })
+        Some(Snapshot { head, heard: time, news })
     }
 
     fn count(&mut self) -> Option<usize> {

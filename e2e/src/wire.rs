@@ -1,0 +1,108 @@
+//! A wire to a server that can be cut, or go dead in one direction.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+/// Another way to a server, for whoever shall lose it.
+#[derive(Debug)]
+pub struct Wire {
+    addr: SocketAddr,
+    state: watch::Sender<State>,
+    far: watch::Sender<SocketAddr>,
+}
+
+/// What a wire does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It carries both ways.
+    Whole,
+    /// Connections end, and new ones are closed at once, as when the server is killed.
+    Cut,
+    /// Connections stay, and nothing comes through, as when the server is stopped.
+    Silent,
+    /// What the client says arrives, and no answer does.
+    OneWay,
+}
+
+impl Wire {
+    /// A wire to the server at this URL.
+    pub async fn to(url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("an address");
+        let (state, states) = watch::channel(State::Whole);
+        let (far, fars) = watch::channel(address(url));
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let (far, state) = (*fars.borrow(), states.clone());
+                tokio::spawn(carry(near, far, state));
+            }
+        });
+        Self { addr, state, far }
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Has it do this from now on.
+    pub fn set(&self, state: State) {
+        self.state.send_replace(state);
+    }
+
+    /// Has new connections end at another server.
+    pub fn lead_to(&self, url: &str) {
+        self.far.send_replace(address(url));
+    }
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().expect("an address")
+}
+
+async fn carry(near: TcpStream, far: SocketAddr, state: watch::Receiver<State>) {
+    if *state.borrow() == State::Cut {
+        return;
+    }
+    let Ok(far) = TcpStream::connect(far).await else { return };
+    let ((near_reads, near_writes), (far_reads, far_writes)) =
+        (near.into_split(), far.into_split());
+    let both = async {
+        tokio::join!(
+            pass(near_reads, far_writes, state.clone(), |it| it != State::Silent),
+            pass(far_reads, near_writes, state.clone(), |it| it == State::Whole),
+        );
+    };
+    let mut cut = state.clone();
+    tokio::select! {
+        () = both => {}
+        _ = cut.wait_for(|it| *it == State::Cut) => {}
+    }
+}
+
+/// Carries one way, as far as the wire does. What does not come through waits.
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+    carries: impl Fn(State) -> bool,
+) {
+    let mut part = vec![0; 64 * 1024];
+    while let Ok(size @ 1..) = from.read(&mut part).await {
+        if state.wait_for(|it| carries(*it)).await.is_err() {
+            return;
+        }
+        if to.write_all(part.get(..size).unwrap_or_default()).await.is_err() {
+            return;
+        }
+    }
+}
