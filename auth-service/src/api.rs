@@ -4,6 +4,7 @@ mod auth;
 mod users;
 mod trust;
 mod sessions;
+mod guard;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use shared::{
 use tonic::service::{Routes, interceptor::InterceptedService};
 
 pub use auth::Auth;
+pub use guard::Guard;
 pub use sessions::Sessions;
 pub use trust::Trust;
 pub use users::Users;

@@ -16,7 +16,7 @@ use shared::{
     trust::{Expected, MAX_TOKEN_LIFE},
 };
 
-use crate::{hasher::Cost, sessions::Lives};
+use crate::{guesses::Limits, hasher::Cost, network::TrustedProxies, sessions::Lives};
 
 /// The shortest `AUTH_SECRET_KEY`, in bytes.
 pub const LEAST_SECRET: usize = 32;
@@ -64,6 +64,10 @@ pub struct Config {
     pub hash_threads: usize,
     /// `AUTH_HASH_MEMORY_KIB` and `AUTH_HASH_PASSES`: what one hash costs.
     pub hash_cost: Cost,
+    /// How often passwords may be guessed, and accounts opened.
+    pub guess_limits: Limits,
+    /// `AUTH_TRUSTED_PROXIES`: who is believed when it says whose call it forwards.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// The secret key, and the one before it while that is still needed.
@@ -118,6 +122,8 @@ impl Config {
             key_publish_delay: env.duration("AUTH_KEY_PUBLISH_DELAY", MINUTE, LEAST_DELAY, DAY),
             hash_threads: threads(env),
             hash_cost: hash_cost(env),
+            guess_limits: Limits::read(env),
+            trusted_proxies: env.get("AUTH_TRUSTED_PROXIES", TrustedProxies::default()),
         };
         env.finish(config)
     }
@@ -236,6 +242,11 @@ mod tests {
                 ("AUTH_HASH_THREADS", "0"),
                 ("AUTH_HASH_MEMORY_KIB", "1024"),
                 ("AUTH_HASH_PASSES", "1"),
+                ("AUTH_GUESS_LIMIT", "10"),
+                ("AUTH_ACCOUNT_GUESS_LIMIT", "0/1h"),
+                ("AUTH_NETWORK_GUESS_LIMIT", "300/25h"),
+                ("AUTH_REGISTER_LIMIT", "1000001/1h"),
+                ("AUTH_TRUSTED_PROXIES", "10.0.0.0/8, proxy.example"),
             ],
         ))
         .unwrap_err()
@@ -253,7 +264,12 @@ mod tests {
              AUTH_KEY_PUBLISH_DELAY must be 2s to 1d\n\
              AUTH_HASH_THREADS must be a number from 1 to 64\n\
              AUTH_HASH_MEMORY_KIB must be a number from 19456 to 1048576\n\
-             AUTH_HASH_PASSES must be a number from 2 to 10"
+             AUTH_HASH_PASSES must be a number from 2 to 10\n\
+             AUTH_GUESS_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
+             AUTH_ACCOUNT_GUESS_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
+             AUTH_NETWORK_GUESS_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
+             AUTH_REGISTER_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
+             AUTH_TRUSTED_PROXIES has \"proxy.example\": must be addresses and networks separated by commas, as 192.0.2.1,10.0.0.0/8"
         );
     }
 

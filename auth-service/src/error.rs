@@ -1,9 +1,11 @@
 //! What can go wrong with a call, and how the caller is told.
 
+use std::time::Duration;
+
 use shared::{
     database::WriteError,
     fields::Violations,
-    status::{bug, overloaded, read_failed, refusal, retry_later, write_failed},
+    status::{bug, overloaded, read_failed, refusal, retry_after, retry_later, write_failed},
     trust::{Rejection, rejected},
 };
 use tonic::{Code, Status};
@@ -19,6 +21,9 @@ pub enum Error {
     /// The state of the accounts forbids it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It was tried too often; this is how long it takes until it may be tried again.
+    #[error("too many attempts")]
+    TooManyAttempts(Duration),
     /// A token that was shown is not accepted.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -100,6 +105,7 @@ impl From<Error> for Status {
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::Refused(refusal) => refusal.into(),
+            Error::TooManyAttempts(wait) => too_many_attempts(wait),
             Error::Rejected(rejection) => rejected(rejection),
             Error::Hash(HashFault::Overloaded) => overloaded("too many passwords are waiting"),
             Error::Hash(
@@ -121,6 +127,13 @@ impl From<Error> for Status {
             Error::Read(error) => read_failed(&error),
         }
     }
+}
+
+/// In whole seconds, and so that it may be tried again when they are over.
+fn too_many_attempts(wait: Duration) -> Status {
+    let delay = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+    let message = "too many attempts; wait before the next one";
+    retry_after(delay, Code::ResourceExhausted, "TOO_MANY_ATTEMPTS", message)
 }
 
 impl From<Refusal> for Status {

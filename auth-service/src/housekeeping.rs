@@ -33,6 +33,7 @@ pub async fn keep<DB: Engine>(store: SqlStore<DB>, verifier: Arc<Verifier>) -> I
 /// When the database is away.
 pub async fn sweep<DB: Engine>(store: &SqlStore<DB>) -> Result<(), Error> {
     while is_full(store.sweep_sessions(BATCH).await?) {}
+    while is_full(store.sweep_guesses(BATCH).await?) {}
     while is_full(store.sweep_revocations(BATCH).await?) {}
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Registers users, logs them in, issues tokens, says which are good, and revokes them everywhere.
 //!
 //! Read in this order: [`api`] are the RPCs; [`users`], [`passwords`], [`sessions`] and [`services`] are
-//! what they are about; [`hasher`] checks passwords on threads of its own; [`tokens`] signs with the
+//! what they are about; [`guesses`] limits how often a password may be tried from a [`network`];
+//! [`hasher`] checks them on threads of its own; [`tokens`] signs with the
 //! keys of [`keys`], which [`keeper`] makes; [`revocations`] are why something ends early, and [`feed`]
 //! is how verifiers hear of it; [`store`] is the SQL. A login passes five places: `api/auth.rs`,
 //! `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`. [`commands`] are what operators do,
@@ -13,6 +14,8 @@ pub mod config;
 pub mod api;
 pub mod users;
 pub mod passwords;
+pub mod network;
+pub mod guesses;
 pub mod sessions;
 pub mod services;
 pub mod hasher;
@@ -42,6 +45,7 @@ use crate::{
     commands::{Command, CommandFault, Operator},
     config::Config,
     feed::Feed,
+    guesses::Guesses,
     hasher::{HashFault, Hasher},
     keeper::KeeperFault,
     keys::KeyFault,
@@ -116,6 +120,12 @@ async fn serve_from<DB: Engine>(
         Feed::start(store.clone(), Arc::clone(&ring), Arc::clone(&verifier), clock.clone()).await?;
     let hasher = Hasher::start(config.hash_threads, config.hash_cost)?;
     let metrics = metrics(&store, &hasher, &verifier);
+    let guard = api::Guard {
+        store: store.clone(),
+        hasher,
+        guesses: Arc::new(Guesses::new(&secrets.current, config.guess_limits)?),
+        proxies: config.trusted_proxies,
+    };
     let issuer =
         TokenIssuer::new(&config.expected, config.audiences, Arc::clone(&ring), clock.clone());
     let sessions = api::Sessions {
@@ -125,12 +135,12 @@ async fn serve_from<DB: Engine>(
         lives: config.lives,
         clock: clock.clone(),
     };
-    let users = api::Users { store: store.clone(), hasher: hasher.clone(), clock: clock.clone() };
+    let users = api::Users { store: store.clone(), guard: guard.clone(), clock: clock.clone() };
     let trust =
         api::Trust { store: store.clone(), seen: feed.seen(), verifier: Arc::clone(&verifier) };
     let auth = api::Auth {
         store: store.clone(),
-        hasher,
+        guard,
         sessions,
         issuer,
         ring,

@@ -1,4 +1,5 @@
-//! The file that keeps the secret key when the configuration has none.
+//! The secret key: the file that keeps it when the configuration has none, and what is derived from
+//! it.
 
 use std::{
     fmt::Write as _,
@@ -8,10 +9,17 @@ use std::{
     path::Path,
 };
 
-use aws_lc_rs::rand;
+use aws_lc_rs::{
+    error::Unspecified,
+    hkdf::{HKDF_SHA256, KeyType, Salt},
+    rand,
+};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use crate::config::{LEAST_SECRET, SecretKey, SecretKeys};
+
+/// How many bytes a derived key has.
+const DERIVED: usize = 32;
 
 /// The secrets that everything is derived from which must be kept secret.
 #[derive(Debug, Clone)]
@@ -61,6 +69,31 @@ pub fn load_file(path: &Path, make_it: bool) -> io::Result<SecretString> {
             make(path).and_then(|()| read(path))
         }
         result => result,
+    }
+}
+
+/// Derives a key for one purpose: the same secret serves others by other labels.
+///
+/// # Errors
+/// When the cryptographic library fails.
+pub fn derive(
+    secret: &SecretString,
+    purpose: &[u8],
+) -> Result<Zeroizing<[u8; DERIVED]>, Unspecified> {
+    let mut key = Zeroizing::new([0; DERIVED]);
+    Salt::new(HKDF_SHA256, &[])
+        .extract(secret.expose_secret().as_bytes())
+        .expand(&[purpose], Length)
+        .and_then(|material| material.fill(key.as_mut()))?;
+    Ok(key)
+}
+
+/// How many bytes to derive.
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        DERIVED
     }
 }
 

@@ -14,6 +14,7 @@ mod refresh;
 mod keys;
 mod services;
 mod trust;
+mod guesses;
 mod operators;
 
 use std::{convert::Infallible, sync::Arc};
@@ -38,10 +39,12 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         ("users and keys", include_str!("../migrations/sqlite/0001_users_and_keys.sql")),
         ("sessions and trust", include_str!("../migrations/sqlite/0002_sessions_and_trust.sql")),
+        ("guesses", include_str!("../migrations/sqlite/0003_guesses.sql")),
     ],
     postgres: &[
         ("users and keys", include_str!("../migrations/postgres/0001_users_and_keys.sql")),
         ("sessions and trust", include_str!("../migrations/postgres/0002_sessions_and_trust.sql")),
+        ("guesses", include_str!("../migrations/postgres/0003_guesses.sql")),
     ],
 };
 
@@ -67,6 +70,7 @@ pub struct Account {
 pub struct SqlStore<DB: Engine> {
     database: Database<DB>,
     door: Door<Operation<DB>>,
+    clock: Clock,
     changed: Arc<Notify>,
 }
 
@@ -75,6 +79,7 @@ impl<DB: Engine> Clone for SqlStore<DB> {
         Self {
             database: self.database.clone(),
             door: self.door.clone(),
+            clock: self.clock.clone(),
             changed: Arc::clone(&self.changed),
         }
     }
@@ -88,8 +93,9 @@ impl<DB: Engine> SqlStore<DB> {
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, StoreFault> {
         let database = Database::open(settings, &MIGRATIONS).await?;
         let changed = Arc::<Notify>::default();
-        let door = Door::open(database.clone(), Tables::new(clock, Arc::clone(&changed)));
-        let store = Self { database, door, changed };
+        let tables = Tables::new(clock.clone(), Arc::clone(&changed));
+        let door = Door::open(database.clone(), tables);
+        let store = Self { database, door, clock, changed };
         store.begin_trust().await?;
         Ok(store)
     }

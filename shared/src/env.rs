@@ -14,7 +14,9 @@ use std::{
 
 use secrecy::SecretString;
 
-use duration::{parse, show};
+use duration::show;
+
+pub use duration::parse as parse_duration;
 
 /// The settings of one service: what its variables say, and what is wrong with them.
 pub struct Env {
@@ -96,7 +98,7 @@ impl Env {
         least: Duration,
         most: Duration,
     ) -> Duration {
-        let parsed = self.text(name).map(|value| match parse(&value) {
+        let parsed = self.text(name).map(|value| match parse_duration(&value) {
             Some(duration) if (least..=most).contains(&duration) => Ok(duration),
             Some(_) => Err(format!("must be {} to {}", show(least), show(most))),
             None => Err("must be a number with a unit: ms, s, m, h or d".to_owned()),

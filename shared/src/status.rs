@@ -21,8 +21,14 @@ pub fn refusal(code: Code, reason: &str, message: &str) -> Status {
 /// A refusal that may pass: the call may be made again in a second.
 #[must_use]
 pub fn retry_later(code: Code, reason: &str, message: &str) -> Status {
+    retry_after(RETRY, code, reason, message)
+}
+
+/// A refusal that will pass after this time.
+#[must_use]
+pub fn retry_after(delay: Duration, code: Code, reason: &str, message: &str) -> Status {
     let mut details = info(reason);
-    details.set_retry_info(Some(RETRY));
+    details.set_retry_info(Some(delay));
     Status::with_error_details(code, message, details)
 }
 

@@ -20,13 +20,14 @@ use shared::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    key_to_wire,
+    Guard, key_to_wire,
     sessions::{Begun, Sessions, narrow},
 };
 use crate::{
     error::{Error, Refusal},
-    hasher::Hasher,
+    guesses::{Taken, Whose},
     keys::KeyRing,
+    network::Network,
     passwords::Password,
     services::{MOST_SECRET, SecretHash},
     sessions::{ClientLabel, RefreshToken},
@@ -47,8 +48,8 @@ const TOKEN_TYPE: &str = "Bearer";
 pub struct Auth<DB: Engine> {
     /// The accounts.
     pub store: SqlStore<DB>,
-    /// What hashes and checks passwords.
-    pub hasher: Hasher,
+    /// What lets a password be checked.
+    pub guard: Guard<DB>,
     /// What opens sessions, and goes on with them.
     pub sessions: Sessions<DB>,
     /// What issues tokens.
@@ -67,8 +68,9 @@ impl<DB: Engine> AuthService for Auth<DB> {
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
+        let network = self.guard.network_of(&request);
         let (user, password) = parse_register(request.into_inner(), self.clock.now())?;
-        let hash = self.hasher.hash(password).await.map_err(Error::from)?;
+        let hash = self.guard.hash(network, password).await?;
         self.store.register(user.clone(), hash).await?;
         Ok(Response::new(RegisterResponse { user: Some(user.into()) }))
     }
@@ -77,15 +79,19 @@ impl<DB: Engine> AuthService for Auth<DB> {
         &self,
         request: Request<LoginRequest>,
     ) -> Result<Response<LoginResponse>, Status> {
+        let network = self.guard.network_of(&request);
         let login = parse_login(request.into_inner(), self.issuer.audiences())?;
-        let account = match login.name {
-            Some(name) => self.store.find_by_name(name).await?,
-            None => None,
+        let account = if login.is_possible {
+            self.store.find_by_name(login.name.clone()).await?
+        } else {
+            None
         };
-        let (account, outdated) = self.check(account, login.password.clone()).await?;
-        let begun = self.sessions.begin(&account, login.client_label, login.audiences).await?;
-        if outdated {
-            self.strengthen(account, login.password).await;
+        let checked = self.check(account, &login.name, network, login.password.clone()).await?;
+        let begun = self.sessions.begin(&checked.account, login.client_label, login.audiences);
+        // Together they cost one commit.
+        let begun = tokio::join!(begun, self.guard.forgive(checked.taken)).0?;
+        if checked.outdated {
+            self.strengthen(checked.account, login.password).await;
         }
         Ok(Response::new(LoginResponse { tokens: Some(begun.into()) }))
     }
@@ -161,18 +167,23 @@ impl<DB: Engine> AuthService for Auth<DB> {
 }
 
 impl<DB: Engine> Auth<DB> {
-    /// The account whose password this is, and whether its hash is outdated. Without an account the
-    /// work is the same.
+    /// The account whose password this is. Without an account the work is the same.
     async fn check(
         &self,
         account: Option<Account>,
+        name: &str,
+        network: Network,
         password: Password,
-    ) -> Result<(Account, bool), Error> {
-        let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let hash = hash.unwrap_or_else(|| self.hasher.stand_in());
-        let verdict = self.hasher.verify(password, hash).await?;
+    ) -> Result<Checked, Error> {
+        let (whose, hash) = match &account {
+            Some(account) => (Whose::User(account.user.id), account.password_hash.clone()),
+            None => (Whose::Nobody(name), self.guard.hasher.stand_in()),
+        };
+        let (verdict, taken) = self.guard.verify((whose, network), password, hash).await?;
         match account {
-            Some(account) if verdict.fits => Ok((account, verdict.outdated)),
+            Some(account) if verdict.fits => {
+                Ok(Checked { account, taken, outdated: verdict.outdated })
+            }
             _ => Err(Refusal::InvalidCredentials.into()),
         }
     }
@@ -180,7 +191,7 @@ impl<DB: Engine> Auth<DB> {
     /// Hashes the password anew with the parameters in force. If that fails, the next login tries.
     async fn strengthen(&self, account: Account, password: Password) {
         let rehash = async {
-            let hash = self.hasher.hash(password).await?;
+            let hash = self.guard.hasher.hash(password).await?;
             self.store.rehash(account.user.id, account.password_hash, hash).await
         };
         if let Err(error) = rehash.await {
@@ -205,10 +216,21 @@ fn parse_register(request: RegisterRequest, now: Time) -> Result<(User, Password
     Ok(violations.finish(whole)?)
 }
 
+/// An account whose password has been checked.
+struct Checked {
+    account: Account,
+    /// The attempt, which was no guess.
+    taken: Taken,
+    /// Whether the hash is to be made anew.
+    outdated: bool,
+}
+
 /// A login, parsed.
 struct Login {
-    /// What to look the user up by; `None` when nobody can have that name.
-    name: Option<String>,
+    /// What to look the user up by.
+    name: String,
+    /// Whether anybody can have that name.
+    is_possible: bool,
     password: Password,
     audiences: Vec<String>,
     client_label: ClientLabel,
@@ -220,13 +242,14 @@ fn parse_login(request: LoginRequest, known: &[String]) -> Result<Login, Error> 
         violations.add("login", "must be 1 to 254 characters");
     }
     // Every name is ASCII without control characters.
-    let possible = request.login.chars().all(|c| c.is_ascii_graphic());
-    let name = possible.then(|| name_key(&request.login));
+    let is_possible = request.login.chars().all(|c| c.is_ascii_graphic());
+    let name = name_key(&request.login);
     let password = violations.check("password", Password::presented(request.password));
     let audiences = narrow(known, &request.audiences, &mut violations);
     let client_label = violations.check("client_label", ClientLabel::parse(request.client_label));
     let login = password.zip(client_label).map(|(password, client_label)| Login {
         name,
+        is_possible,
         password,
         audiences,
         client_label,

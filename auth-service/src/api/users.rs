@@ -17,9 +17,11 @@ use shared::{
 };
 use tonic::{Request, Response, Status};
 
+use super::Guard;
 use crate::{
     error::{Error, Refusal},
-    hasher::Hasher,
+    guesses::{Taken, Whose},
+    network::Network,
     passwords::{Password, PasswordFault},
     sessions::Session,
     store::{Account, SqlStore},
@@ -31,8 +33,8 @@ use crate::{
 pub struct Users<DB: Engine> {
     /// The accounts.
     pub store: SqlStore<DB>,
-    /// What hashes and checks passwords.
-    pub hasher: Hasher,
+    /// What lets a password be checked.
+    pub guard: Guard<DB>,
     /// The time.
     pub clock: Clock,
 }
@@ -53,16 +55,18 @@ impl<DB: Engine> UserService for Users<DB> {
         request: Request<UpdateCurrentUserRequest>,
     ) -> Result<Response<UpdateCurrentUserResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let network = self.guard.network_of(&request);
         let (change, password) = parse_update(request.into_inner())?;
-        let checked = match password {
+        let user = match password {
             Some(password) => {
                 let account = self.store.account(&caller).await?;
-                self.authenticate(&account, password).await?;
-                Some(account.password_version)
+                let taken = self.authenticate(&account, network, password).await?;
+                let checked = Some(account.password_version);
+                let update = self.store.update_user(&caller, change, checked);
+                tokio::join!(update, self.guard.forgive(taken)).0?
             }
-            None => None,
+            None => self.store.update_user(&caller, change, None).await?,
         };
-        let user = self.store.update_user(&caller, change, checked).await?;
         Ok(Response::new(UpdateCurrentUserResponse { user: Some(user.into()) }))
     }
 
@@ -71,11 +75,15 @@ impl<DB: Engine> UserService for Users<DB> {
         request: Request<ChangePasswordRequest>,
     ) -> Result<Response<ChangePasswordResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let network = self.guard.network_of(&request);
         let account = self.store.account(&caller).await?;
         let (current, new) = parse_passwords(request.into_inner(), &account.user)?;
-        self.authenticate(&account, current).await?;
-        let new = self.hasher.hash(new).await.map_err(Error::from)?;
-        self.store.change_password(&caller, account.password_version, new).await?;
+        let taken = self.authenticate(&account, network, current).await?;
+        let change = async {
+            let new = self.guard.hasher.hash(new).await?;
+            self.store.change_password(&caller, account.password_version, new).await
+        };
+        tokio::join!(change, self.guard.forgive(taken)).0?;
         Ok(Response::new(ChangePasswordResponse {}))
     }
 
@@ -118,9 +126,15 @@ impl<DB: Engine> UserService for Users<DB> {
 
 impl<DB: Engine> Users<DB> {
     /// Demands that the password is the account's.
-    async fn authenticate(&self, account: &Account, password: Password) -> Result<(), Error> {
-        let verdict = self.hasher.verify(password, account.password_hash.clone()).await?;
-        if verdict.fits { Ok(()) } else { Err(Refusal::WrongPassword.into()) }
+    async fn authenticate(
+        &self,
+        account: &Account,
+        network: Network,
+        password: Password,
+    ) -> Result<Taken, Error> {
+        let (whose, hash) = (Whose::User(account.user.id), account.password_hash.clone());
+        let (verdict, taken) = self.guard.verify((whose, network), password, hash).await?;
+        if verdict.fits { Ok(taken) } else { Err(Refusal::WrongPassword.into()) }
     }
 }
 

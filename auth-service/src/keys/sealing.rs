@@ -2,16 +2,15 @@
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    hkdf::{HKDF_SHA256, KeyType, Salt},
     rand,
     signature::{Ed25519KeyPair, KeyPair},
 };
 use jsonwebtoken::EncodingKey;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use secrecy::{SecretString, zeroize::Zeroizing};
 use shared::{clock::Time, trust::PublicKey};
 
 use super::{Key, SealedKey, SigningKey};
-use crate::secret_key::Secrets;
+use crate::secret_key::{Secrets, derive};
 
 /// What the derived key is for: the same secret serves other purposes by other labels.
 const PURPOSE: &[u8] = b"taskmanager auth-service: signing keys at rest, v1";
@@ -47,8 +46,8 @@ impl Sealer {
     /// # Errors
     /// When the cryptographic library fails.
     pub fn new(secrets: &Secrets) -> Result<Self, KeyFault> {
-        let previous = secrets.previous.as_ref().map(derive).transpose()?;
-        Ok(Self { key: derive(&secrets.current)?, previous })
+        let previous = secrets.previous.as_ref().map(derived).transpose()?;
+        Ok(Self { key: derived(&secrets.current)?, previous })
     }
 
     /// Makes a key that takes this place in the order and signs from this time on.
@@ -109,13 +108,8 @@ impl Sealer {
     }
 }
 
-fn derive(secret: &SecretString) -> Result<RandomizedNonceKey, KeyFault> {
-    let mut key = Zeroizing::new([0; SEED_SIZE]);
-    Salt::new(HKDF_SHA256, &[])
-        .extract(secret.expose_secret().as_bytes())
-        .expand(&[PURPOSE], Length(key.len()))
-        .and_then(|material| material.fill(key.as_mut()))
-        .map_err(|_| KeyFault::Library)?;
+fn derived(secret: &SecretString) -> Result<RandomizedNonceKey, KeyFault> {
+    let key = derive(secret, PURPOSE).map_err(|_| KeyFault::Library)?;
     RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| KeyFault::Library)
 }
 
@@ -131,15 +125,6 @@ fn unseal(key: &RandomizedNonceKey, kid: &str, sealed: &[u8]) -> Option<Zeroizin
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Sealer")
-    }
-}
-
-/// How many bytes to derive.
-struct Length(usize);
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        self.0
     }
 }
 

@@ -4,14 +4,13 @@ use std::fmt;
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
-    hkdf::{HKDF_SHA256, Salt},
     hmac::{self, HMAC_SHA256},
     rand,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use secrecy::{SecretString, zeroize::Zeroizing};
 
-use crate::keys::KeyFault;
+use crate::{keys::KeyFault, secret_key::derive};
 
 /// What the derived key is for: the same secret serves other purposes by other labels.
 const PURPOSE: &[u8] = b"taskmanager auth-service: successors of refresh tokens, v1";
@@ -66,11 +65,8 @@ impl Successors {
     /// # Errors
     /// When the cryptographic library fails.
     pub fn new(secret: &SecretString) -> Result<Self, KeyFault> {
-        Salt::new(HKDF_SHA256, &[])
-            .extract(secret.expose_secret().as_bytes())
-            .expand(&[PURPOSE], HMAC_SHA256)
-            .map(|material| Self(hmac::Key::from(material)))
-            .map_err(|_| KeyFault::Library)
+        let key = derive(secret, PURPOSE).map_err(|_| KeyFault::Library)?;
+        Ok(Self(hmac::Key::new(HMAC_SHA256, key.as_ref())))
     }
 
     /// The successor of this token, whose row has this nonce.

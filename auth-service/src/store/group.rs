@@ -15,6 +15,7 @@ use shared::{
 use tokio::sync::Notify;
 
 use super::{
+    guesses,
     operation::{Operation, Transaction},
     trust::{self, Change},
 };
@@ -44,10 +45,12 @@ impl<DB: Engine> Writer<DB> for Tables<DB> {
         connection: &mut DB::Connection,
         group: &mut [Operation<DB>],
     ) -> Result<(), sqlx::Error> {
-        // Rows are locked in one order, whichever process runs the group: what belongs to no user,
-        // the users, the head of what verifiers must know.
+        // Rows are locked in one order, whichever process runs the group: guesses, what else belongs
+        // to no user, the users, the head of what verifiers must know.
         group.sort_by_key(Operation::user_id);
         let now = self.clock.now();
+        let guesses = group.iter_mut().filter_map(Operation::guess).collect();
+        guesses::run::<DB>(connection, guesses, now).await?;
         let mut at = Transaction { connection, now, change: Change::default() };
         for operation in group {
             operation.run(&mut at).await?;

@@ -8,7 +8,10 @@ use shared::{
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::trust::{self, Change};
+use super::{
+    guesses::Guess,
+    trust::{self, Change},
+};
 use crate::revocations::Cause;
 
 /// A write: a value that runs its own statements inside the transaction of its group.
@@ -51,29 +54,57 @@ impl<DB: Engine> Transaction<'_, DB> {
 }
 
 /// A write of any kind, and where its answer waits.
-pub(super) struct Operation<DB: Engine>(Box<dyn Pending<DB>>);
+pub(super) enum Operation<DB: Engine> {
+    /// One that runs by itself.
+    Act(Box<dyn Pending<DB>>),
+    /// One that is counted together with all others of its group.
+    Guess(Guess),
+}
 
 impl<DB: Engine> Operation<DB> {
     pub(super) fn new<A: Act<DB>>(act: A, slot: Slot<A::Answer>) -> Self {
-        Self(Box::new(Waiting { act, slot }))
+        Self::Act(Box::new(Waiting { act, slot }))
     }
 
     pub(super) fn user_id(&self) -> Option<Uuid> {
-        self.0.user_id()
+        match self {
+            Self::Act(act) => act.user_id(),
+            Self::Guess(_) => None,
+        }
+    }
+
+    /// What it is to do about guesses, if that is what it is about.
+    pub(super) fn guess(&mut self) -> Option<&mut Guess> {
+        if let Self::Guess(guess) = self { Some(guess) } else { None }
     }
 
     pub(super) async fn run(&mut self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
-        self.0.run(at).await
+        match self {
+            Self::Act(act) => act.run(at).await,
+            Self::Guess(_) => Ok(()),
+        }
+    }
+}
+
+impl<DB: Engine> From<Guess> for Operation<DB> {
+    fn from(guess: Guess) -> Self {
+        Self::Guess(guess)
     }
 }
 
 impl<DB: Engine> Write for Operation<DB> {
     fn is_abandoned(&self) -> bool {
-        self.0.is_abandoned()
+        match self {
+            Self::Act(act) => act.is_abandoned(),
+            Self::Guess(guess) => guess.is_abandoned(),
+        }
     }
 
     fn settle(self, outcome: Result<(), WriteError>) {
-        self.0.settle(outcome);
+        match self {
+            Self::Act(act) => act.settle(outcome),
+            Self::Guess(guess) => guess.settle(outcome),
+        }
     }
 }
 
@@ -83,7 +114,7 @@ struct Waiting<A, T> {
 }
 
 /// An [`Act`] whose answer has gone out of sight.
-trait Pending<DB: Engine>: Send {
+pub(super) trait Pending<DB: Engine>: Send {
     fn user_id(&self) -> Option<Uuid>;
     fn run<'r>(&'r mut self, at: &'r mut Transaction<'_, DB>) -> BoxFuture<'r, Result<(), Error>>;
     fn is_abandoned(&self) -> bool;

@@ -10,12 +10,30 @@ mod get_current_user;
 mod update_current_user;
 mod update_names;
 mod change_password;
+mod guesses;
+mod guess_networks;
+mod guess_budgets;
+mod register_limit;
 
-use e2e::{PASSWORD, Person};
+use e2e::{AuthServer, Engine, PASSWORD, Person, clock};
 use shared::pb::auth::{
     GetCurrentUserRequest, LoginRequest, LoginResponse, RegisterRequest, Tokens, User,
 };
 use tonic::{Code, Response, Status};
+
+/// A server with an empty database on this engine, with these settings.
+pub(crate) async fn start<const N: usize>(
+    on: Engine,
+    settings: [(&'static str, &str); N],
+) -> AuthServer {
+    AuthServer::start_at(on.place("auth").await, clock(), settings).await
+}
+
+/// A server that lets everybody guess.
+pub(crate) async fn start_without_limits(on: Engine) -> AuthServer {
+    let names = ["AUTH_GUESS_LIMIT", "AUTH_ACCOUNT_GUESS_LIMIT", "AUTH_NETWORK_GUESS_LIMIT"];
+    start(on, names.map(|name| (name, "1000000/1s"))).await
+}
 
 /// A good registration by this name.
 pub(crate) fn account(name: &str) -> RegisterRequest {

@@ -3,6 +3,7 @@
 mod accounts;
 mod changes;
 mod groups;
+mod guesses;
 mod keys;
 mod passwords;
 

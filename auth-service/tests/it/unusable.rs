@@ -55,7 +55,8 @@ async fn migrate_further<DB: database::Engine>(settings: &Settings) {
     let mut connection = database.connect_writer().await.unwrap();
     let sql = "insert into _sqlx_migrations
                    (version, description, success, checksum, execution_time)
-               select 999, description, success, checksum, execution_time from _sqlx_migrations";
+               select 999, description, success, checksum, execution_time from _sqlx_migrations
+               where version = 1";
     Statement::<DB>::new(sql).all(&mut connection).await.unwrap();
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Reads a whole number and its unit.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+/// Reads a whole number and its unit: "500ms", "90s", "15m", "24h" or "30d".
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;

@@ -4,7 +4,7 @@ use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::{credentials, logs_in};
+use super::{credentials, logs_in, start_without_limits};
 
 on_every_engine!(
     what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done,
@@ -41,7 +41,7 @@ async fn storm(server: &AuthServer, name: &'static str) -> [usize; 3] {
 }
 
 async fn what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done(on: Engine) {
-    let server = AuthServer::start_on(on).await;
+    let server = start_without_limits(on).await;
     server.register("ann").await;
     let [done, wrong, late] = storm(&server, "ann").await;
     assert!(done >= 64 && late > 0, "{done} done, {late} told to come back");
@@ -52,7 +52,7 @@ async fn what_can_not_be_hashed_soon_is_refused_and_the_rest_is_done(on: Engine)
 /// An unknown name waits in the same queue for the same work. If it were answered without that,
 /// nobody who has one would ever be told to come back.
 async fn a_name_that_nobody_has_costs_the_same_work(on: Engine) {
-    let server = AuthServer::start_on(on).await;
+    let server = start_without_limits(on).await;
     for unknown in ["nobody", "nobody can have this name"] {
         let [done, wrong, late] = storm(&server, unknown).await;
         assert!(wrong >= 64 && late > 0, "{wrong} refused, {late} told to come back");

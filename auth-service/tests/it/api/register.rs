@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     account, bad_emails, bad_image_urls, bad_usernames, credentials, invalid, logs_in, me,
-    register, tokens,
+    register, start_without_limits, tokens,
 };
 
 on_every_engine!(
@@ -182,7 +182,7 @@ async fn a_name_and_an_address_belong_to_the_first_in_any_case(on: Engine) {
 }
 
 async fn of_many_at_the_same_moment_one_gets_the_name(on: Engine) {
-    let server = AuthServer::start_on(on).await;
+    let server = start_without_limits(on).await;
     let mut calls = JoinSet::new();
     for number in 0..16 {
         let mut somebody = server.anonymous();
