@@ -1,15 +1,18 @@
 //! `cargo demo`: the story of the pair in one screen, each answer checked.
 
+mod sessions;
+
 use std::fmt::Display;
 
+use auth_service::config::Config as AuthConfig;
 use prost_types::FieldMask;
 use shared::{
     clock::Clock,
     env::Env,
     pb::{
         auth::{
-            GetCurrentUserRequest, LoginRequest, RegisterRequest,
-            auth_service_client::AuthServiceClient, user_service_client::UserServiceClient,
+            GetCurrentUserRequest, RegisterRequest, auth_service_client::AuthServiceClient,
+            user_service_client::UserServiceClient,
         },
         task::{
             CreateProjectRequest, CreateTaskRequest, DeleteProjectRequest, GetTaskRequest,
@@ -18,16 +21,20 @@ use shared::{
         },
     },
 };
+use task_service::config::Config as TaskConfig;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
-    Code, Request, Response, Status,
+    Code, Response, Status,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
 
-use crate::{Failure, up::healthy};
-
-const PASSWORD: &str = "a plain horse eats staples";
+use crate::{
+    Failure,
+    call::{PASSWORD, login, with},
+    credential::register,
+    up::healthy,
+};
 
 /// A service that runs in this process.
 struct Service {
@@ -42,7 +49,8 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let auth_url = format!("http://{}", listener.local_addr()?);
     let database = format!("sqlite://{}/auth.db", data.path().display());
     let mut settings = Env::of("AUTH_", [("AUTH_DATABASE_URL", database.as_str())]);
-    let config = auth_service::config::Config::read(&mut settings)?;
+    let auth_config = AuthConfig::read(&mut settings)?;
+    let config = auth_config.clone();
     let auth = Service::start(listener, |listener, stopped| {
         auth_service::serve(listener, config, Clock::system(), stopped)
     })
@@ -51,7 +59,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let database = format!("sqlite://{}/task.db", data.path().display());
     let settings = [("TASK_DATABASE_URL", database.as_str()), ("TASK_AUTH_URL", &auth_url)];
-    let config = task_service::config::Config::read(&mut Env::of("TASK_", settings))?;
+    let config = TaskConfig::read(&mut Env::of("TASK_", settings))?;
+    register(&auth_config, &config).await?;
+    let secret = config.trust.credential().secret()?;
     let task = Service::start(listener, |listener, stopped| {
         task_service::serve(listener, config, Clock::system(), stopped)
     })
@@ -59,6 +69,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
 
     let (ann, eve) = accounts(&auth.channel).await?;
     work(&task.channel, &ann, &eve).await?;
+    sessions::show(&auth.channel, &task.channel, &secret).await?;
     auth.stop().await?;
     println!("\nauth-service is stopped; task-service goes on, for it asks nobody");
     let mut tasks = TaskServiceClient::new(task.channel.clone());
@@ -133,22 +144,8 @@ async fn work(channel: &Channel, ann: &str, eve: &str) -> Result<(), Failure> {
     refused("DeleteProject", "Home", kept, Code::FailedPrecondition)
 }
 
-fn login(login: &str, password: &str) -> LoginRequest {
-    let (login, password) = (login.to_owned(), password.to_owned());
-    LoginRequest { login, password, ..LoginRequest::default() }
-}
-
-/// A request of whoever has this token.
-fn with<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    if let Ok(value) = format!("Bearer {token}").parse() {
-        request.metadata_mut().insert("authorization", value);
-    }
-    request
-}
-
 fn said(rpc: &str, what: &str, answer: impl Display) {
-    println!("{rpc:<15} {what:<35} {answer}");
+    println!("{rpc:<17} {what:<36} {answer}");
 }
 
 /// Shows a refusal. Any other answer is a failure of the demonstration.

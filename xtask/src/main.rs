@@ -1,13 +1,18 @@
-//! The commands of this repository. `cargo up` starts the pair; `cargo demo` shows what it does.
+//! The commands of this repository. `cargo up` starts the pair; `cargo demo` shows what it does;
+//! `cargo xtask measure` says how well.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
 mod up;
+mod call;
+mod credential;
 mod session;
 mod demo;
+mod measure;
 
 use std::{env, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use measure::Measure;
 use shared::env::Faults;
 
 /// The commands of this repository
@@ -23,6 +28,9 @@ enum Command {
     Up,
     /// Show on a throw-away pair what it does, and check that it does
     Demo,
+    /// Hold what is promised against the programs themselves
+    #[command(subcommand)]
+    Measure(Measure),
 }
 
 /// Whatever a command can fail with: it is only ever shown.
@@ -33,6 +41,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Up => up::run().await,
         Command::Demo => demo::run().await,
+        Command::Measure(what) => measure::run(what).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,15 @@
-//! The session that `cargo up` prints and the README shows: it works when pasted as it stands.
+//! The session that `cargo up` prints and the README shows: it works when pasted as it stands. Its last
+//! call is refused: the session of the token has ended.
 
 use std::net::SocketAddr;
 
 const SESSION: &str = r#"grpcurl -plaintext -d '{"username": "ann", "email": "ann@example.com", "password": "a plain horse eats staples"}' \
   AUTH taskmanager.auth.v1.AuthService/Register
 
-export TOKEN=$(grpcurl -plaintext -d '{"login": "ann", "password": "a plain horse eats staples"}' \
-  AUTH taskmanager.auth.v1.AuthService/Login | sed -n 's/.*"accessToken": "\(.*\)".*/\1/p')
+TOKENS=$(grpcurl -plaintext -d '{"login": "ann", "password": "a plain horse eats staples"}' \
+  AUTH taskmanager.auth.v1.AuthService/Login)
+token() { echo "$TOKENS" | sed -n 's/.*"'$1'": "\(.*\)".*/\1/p'; }
+export TOKEN=$(token accessToken)
 
 grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
   AUTH taskmanager.auth.v1.UserService/GetCurrentUser
@@ -17,6 +20,19 @@ grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
 
 grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
   -d '{"orderBy": "due_time", "statuses": ["TASK_STATUS_TODO"]}' \
+  TASK taskmanager.task.v1.TaskService/ListTasks
+
+TOKENS=$(grpcurl -plaintext -d '{"refreshToken": "'$(token refreshToken)'"}' \
+  AUTH taskmanager.auth.v1.AuthService/RefreshToken)
+export TOKEN=$(token accessToken)
+
+grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
+  AUTH taskmanager.auth.v1.UserService/ListSessions
+
+grpcurl -plaintext -d '{"refreshToken": "'$(token refreshToken)'"}' \
+  AUTH taskmanager.auth.v1.AuthService/Logout
+
+grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
   TASK taskmanager.task.v1.TaskService/ListTasks
 "#;
 

@@ -18,7 +18,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{Failure, go_to_root, session::session};
+use crate::{Failure, credential::register, go_to_root, session::session};
 
 /// How often the services are looked at.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     if auth.expected.issuer != task.expected.issuer {
         return Err("AUTH_ISSUER and TASK_ISSUER must be the same".into());
     }
-    if task.auth.url().port_u16() != Some(auth.server.addr.port()) {
+    if task.trust.issuer().url().port_u16() != Some(auth.server.addr.port()) {
         return Err(format!(
             "TASK_AUTH_URL must be http://{}, where AUTH_ADDR is",
             auth.server.addr
@@ -39,8 +39,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     if auth.server.tls.is_some() || task.server.tls.is_some() {
         return Err("cargo up runs without TLS: unset AUTH_TLS_CERT and TASK_TLS_CERT".into());
     }
-    let (auth, task) = (auth.server.addr, task.server.addr);
-    if [auth, task].iter().any(|addr| addr.port() == 0) {
+    if [&auth.server, &task.server].iter().any(|server| server.addr.port() == 0) {
         return Err(
             "cargo up needs ports that it can print: AUTH_ADDR and TASK_ADDR end in :0".into()
         );
@@ -51,7 +50,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
 
     let mut services = Vec::new();
     let done = tokio::select! {
-        done = attend(&mut services, auth, task) => done,
+        done = attend(&mut services, &auth, &task) => done,
         () = ended => Ok(()),
     };
     for (_, service) in &mut services {
@@ -74,26 +73,37 @@ fn configs() -> Result<(AuthConfig, TaskConfig), Faults> {
 /// Starts both, says when they are healthy, and ends when one of them does.
 async fn attend(
     services: &mut Vec<(&str, Child)>,
-    auth: SocketAddr,
-    task: SocketAddr,
+    auth: &AuthConfig,
+    task: &TaskConfig,
 ) -> Result<(), Failure> {
-    for (name, addr) in [("auth-service", auth), ("task-service", task)] {
-        services.push((name, start(name)?));
-        tokio::select! {
-            healthy = healthy(addr) => healthy?,
-            failure = one_ended(services) => return Err(failure),
-        }
-        // Another server may have answered, at a port that was taken.
-        if let Ok(failure) = timeout(10 * INTERVAL, one_ended(services)).await {
-            return Err(failure);
-        }
-    }
+    begin(services, "auth-service", auth.server.addr).await?;
+    register(auth, task).await?;
+    begin(services, "task-service", task.server.addr).await?;
+    let (auth, task) = (auth.server.addr, task.server.addr);
     println!(
         "\nauth-service  {auth}\ntask-service  {task}\n\nPaste this into another terminal \
          (grpcurl: https://github.com/fullstorydev/grpcurl):\n\n{}\nCtrl-C stops both.",
         session(auth, task)
     );
     Err(one_ended(services).await)
+}
+
+/// Starts one more service, and waits until it is healthy.
+async fn begin(
+    services: &mut Vec<(&str, Child)>,
+    name: &'static str,
+    addr: SocketAddr,
+) -> Result<(), Failure> {
+    services.push((name, start(name)?));
+    tokio::select! {
+        healthy = healthy(addr) => healthy?,
+        failure = one_ended(services) => return Err(failure),
+    }
+    // Another server may have answered, at a port that was taken.
+    match timeout(10 * INTERVAL, one_ended(services)).await {
+        Ok(failure) => Err(failure),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Waits until one of the services ends, which none should.

@@ -4,6 +4,7 @@ mod authorization;
 mod overload;
 mod register;
 mod login;
+mod clock_steps;
 mod validate_token;
 mod list_signing_keys;
 mod get_current_user;

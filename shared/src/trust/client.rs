@@ -42,6 +42,18 @@ impl TrustSource {
     pub fn new(issuer: Issuer, credential: Credential) -> Self {
         Self { issuer, credential }
     }
+
+    /// Whom it follows.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// As which service.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
 }
 
 /// Recalls what the store has, then follows the issuer for as long as it is polled: the verifier

@@ -114,7 +114,8 @@ impl Verifier {
 
     /// Whether it has forgotten revocations of tokens that have not expired. It has when the clock was
     /// set forward and back; only a snapshot can tell what they were.
-    pub(super) fn has_forgotten_too_much(&self) -> bool {
+    #[must_use]
+    pub fn has_forgotten_too_much(&self) -> bool {
         self.known.has_forgotten(self.clock.now().minus(LEEWAY))
     }
 

@@ -1,13 +1,16 @@
 //! What a service proves itself to the issuer with.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 
 /// The name of a service and the secret that the issuer's operator was given for it.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    pub(super) service: String,
+    service: String,
     secret: Secret,
 }
 
@@ -31,8 +34,26 @@ impl Credential {
         Self { service: service.into(), secret: Secret::InFile(path.into()) }
     }
 
+    /// The name of the service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The file that the secret is read from; `None` if it is known from the start.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.secret {
+            Secret::InHand(_) => None,
+            Secret::InFile(path) => Some(path),
+        }
+    }
+
     /// The secret as it is now. This may read a file.
-    pub(super) fn secret(&self) -> Result<SecretString, String> {
+    ///
+    /// # Errors
+    /// When the file can not be read, or is empty.
+    pub fn secret(&self) -> Result<SecretString, String> {
         let path = match &self.secret {
             Secret::InHand(secret) => return Ok(secret.clone()),
             Secret::InFile(path) => path,
@@ -63,6 +84,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("task.secret");
         let credential = Credential::in_file("task-service", &path);
+        assert_eq!(credential.file(), Some(path.as_path()));
         assert!(credential.secret().unwrap_err().contains("task.secret"));
         for (text, secret) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a \n\n", "a \n")] {
             fs::write(&path, text).unwrap();

@@ -71,7 +71,7 @@ impl Link {
         let channel = channel.map_err(Fault::Away)?;
         if self.token.as_ref().is_none_or(|token| token.until <= now) {
             let request = IssueServiceTokenRequest {
-                service: self.source.credential.service.clone(),
+                service: self.source.credential.service().to_owned(),
                 secret: secret.map_err(Fault::Secret)?.expose_secret().to_owned(),
             };
             let mut client = AuthServiceClient::new(channel.clone());

@@ -1,0 +1,134 @@
+//! `cargo xtask measure`: what is promised, held against the programs themselves.
+//!
+//! Everything runs as its own process on loopback, in directories that are thrown away: release builds
+//! of both services, and a PostgreSQL server where its programs are found. The access log is off.
+
+mod figures;
+mod machine;
+mod scene;
+mod people;
+mod watch;
+mod revocation;
+mod operators;
+mod rotation;
+mod outage;
+mod memory;
+
+use std::{env, os::unix::process::CommandExt, process::Command};
+
+use clap::{Args, Subcommand, ValueEnum};
+use e2e::Engine;
+
+use crate::{Failure, go_to_root};
+use figures::Report;
+use machine::Machine;
+use scene::Databases;
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum Measure {
+    /// How soon a revocation is enforced, whether new keys and a dead auth-service disturb anybody,
+    /// and what a check costs
+    Trust(Options),
+}
+
+/// How it is measured.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Less of everything: shows that it runs, the figures mean little
+    #[arg(long, conflicts_with = "save")]
+    quick: bool,
+    /// Keep the figures under bench/results
+    #[arg(long)]
+    save: bool,
+    #[arg(long, hide = true)]
+    stage: Option<Stage>,
+    /// Where the memory stage finds auth-service.
+    #[arg(long, hide = true, default_value = "")]
+    auth: String,
+}
+
+/// What this process is for, when it is not what the user has started.
+#[derive(Clone, Copy, ValueEnum)]
+enum Stage {
+    /// The release build, which measures.
+    Released,
+    /// The one whose memory is measured.
+    Memory,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+struct Amounts {
+    /// How many people have sessions that end; each has five of them.
+    people: usize,
+    /// How many people are disabled.
+    disabled: usize,
+    /// For how many seconds keys are rotated.
+    rotation: u64,
+    /// How many seconds a token lives while auth-service is dead.
+    outage: u64,
+}
+
+const FULL: Amounts = Amounts { people: 200, disabled: 25, rotation: 60, outage: 30 };
+const QUICK: Amounts = Amounts { people: 8, disabled: 3, rotation: 10, outage: 10 };
+
+pub(crate) async fn run(Measure::Trust(options): Measure) -> Result<(), Failure> {
+    match options.stage {
+        Some(Stage::Memory) => return memory::child(&options.auth).await,
+        Some(Stage::Released) => {}
+        None => return build_and_run(&options),
+    }
+    go_to_root()?;
+    let amounts = if options.quick { QUICK } else { FULL };
+    if options.quick {
+        println!("a quick run: it shows that everything works, its figures mean little");
+    }
+    let databases = Databases::start().await;
+    let machine = Machine::look(&databases).await?;
+    println!("{machine}\n");
+    let mut report = Report::default();
+    if databases.has(Engine::Postgres) {
+        let rows = revocation::measure(&databases, Engine::Postgres, amounts.people).await;
+        report.add("revocation, PostgreSQL", rows);
+        let rows = rotation::measure(&databases, amounts.rotation).await;
+        report.add("rotation, PostgreSQL", rows);
+    } else {
+        report.add("PostgreSQL", Err("no programs of it are found here".into()));
+    }
+    let rows = revocation::measure(&databases, Engine::Sqlite, amounts.people).await;
+    report.add("revocation, SQLite", rows);
+    report.add("operator, SQLite", operators::measure(&databases, amounts.disabled).await);
+    report.add("auth-service dead", outage::measure(&databases, amounts.outage).await);
+    report.add("one check", memory::measure(&databases).await);
+    println!("\n{report}");
+    if options.save {
+        println!("saved in {}", report.save(&machine)?);
+    }
+    if report.is_held() { Ok(()) } else { Err("not every promise is held".into()) }
+}
+
+/// Builds everything as it is released, and goes on as the release of this program.
+///
+/// The services are built by themselves: together with this program they would have its features.
+fn build_and_run(options: &Options) -> Result<(), Failure> {
+    go_to_root()?;
+    println!("building");
+    let services = ["--package", "auth-service", "--package", "task-service"];
+    for packages in [&services[..], &["--package", "xtask"]] {
+        let mut cargo = Command::new("cargo");
+        let done = cargo.args(["build", "--quiet", "--release"]).args(packages).status()?;
+        if !done.success() {
+            return Err("the release does not build".into());
+        }
+    }
+    let debug = env::current_exe()?;
+    let target = debug.parent().and_then(|directory| directory.parent());
+    let released = target.ok_or("there is no target directory")?.join("release").join("xtask");
+    let mut released = Command::new(released);
+    released.args(["measure", "trust", "--stage", "released"]);
+    for (flag, is_set) in [("--quick", options.quick), ("--save", options.save)] {
+        released.args(is_set.then_some(flag));
+    }
+    Err(released.exec().into())
+}
