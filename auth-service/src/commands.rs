@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use shared::{
     clock::{Clock, Time},
     database::Engine,
+    ids::parse_id,
     trust::WATCH_SCOPE,
 };
 use uuid::Uuid;
@@ -231,7 +232,8 @@ impl<DB: Engine> Operator<'_, DB> {
 
     /// The user whom an operator means.
     async fn find(&self, user: &str) -> Result<Account, Error> {
-        let found = match Uuid::try_parse(user) {
+        // In its one spelling: 32 hexadecimal digits may be a username.
+        let found = match parse_id(user) {
             Ok(id) => self.store.find_by_id(id).await?,
             Err(_) => self.store.find_by_name(name_key(user)).await?,
         };

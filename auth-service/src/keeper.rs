@@ -109,15 +109,16 @@ pub async fn revoke<DB: Engine>(
     let unknown = || KeeperFault::Unknown(kid.to_owned());
     let (state, key) = keys.iter().find(|(_, key)| key.public.kid() == kid).ok_or_else(unknown)?;
     let others = || keys.iter().filter(|(_, other)| other.seq != key.seq);
-    let is_followed = others().any(|(state, _)| *state == State::Pending);
     // The one before it takes over at once, if there is one: its tokens are known everywhere.
-    let stands_alone = others().all(|(state, _)| *state == State::Ended);
+    let stands_alone = !others().any(|(state, _)| *state == State::Retiring);
+    let delay = if stands_alone { LEAST_DELAY } else { delay };
+    let soon = now.plus(delay);
+    // The one after it may not sign before tomorrow: then no token could be issued until then.
+    let is_followed =
+        others().any(|(state, other)| *state == State::Pending && other.activate_time <= soon);
     let next = keys.last().map_or(FIRST, |(_, key)| key.seq + 1);
     let successor = match state {
-        State::Active if !is_followed => {
-            let delay = if stands_alone { LEAST_DELAY } else { delay };
-            Some(ring.sealer().make(next, now, now.plus(delay))?)
-        }
+        State::Active if !is_followed => Some(ring.sealer().make(next, now, soon)?),
         State::Active | State::Pending | State::Retiring | State::Ended => None,
     };
     let made = successor.as_ref().map(|sealed| sealed.key.clone());

@@ -37,18 +37,21 @@ use shared::{
     database::Engine,
     metrics::Metrics,
     on_engine,
-    server::{self, Listeners, ServeError},
+    server::{self, Listeners, ServeError, Service},
     trust::Verifier,
 };
+
+use tokio::sync::watch;
 
 use crate::{
     commands::{Command, CommandFault, Operator},
     config::Config,
-    feed::Feed,
+    feed::{Feed, Seen},
     guesses::Guesses,
     hasher::{HashFault, Hasher},
     keeper::KeeperFault,
-    keys::KeyFault,
+    keys::{KeyFault, KeyRing},
+    secret_key::Secrets,
     sessions::Successors,
     store::{SqlStore, StoreFault},
     tokens::TokenIssuer,
@@ -70,7 +73,8 @@ pub async fn serve(
             store = SqlStore::<DB>::open(&config.database, clock.clone()) => store?,
             () = &mut shutdown => return Ok(()),
         };
-        serve_from(store, listeners.into(), config, clock, shutdown).await
+        // On the heap: it holds everything that serving needs.
+        Box::pin(serve_from(store, listeners.into(), config, clock, shutdown)).await
     })
 }
 
@@ -118,43 +122,52 @@ async fn serve_from<DB: Engine>(
     let verifier = Arc::new(Verifier::new(config.expected.clone(), clock.clone()));
     let feed =
         Feed::start(store.clone(), Arc::clone(&ring), Arc::clone(&verifier), clock.clone()).await?;
+    let settings = config.server.clone();
+    let (ready, trust) = (verifier.readiness(), Arc::clone(&verifier));
+    let service = service(store.clone(), &config, &secrets, ring, verifier, feed.seen(), clock)?;
+    tokio::select! {
+        ended = server::serve(listeners, &settings, service, ready, shutdown) => Ok(ended?),
+        never = feed.follow() => match never {},
+        never = housekeeping::keep(store, trust) => match never {},
+    }
+}
+
+/// The RPCs, with what each of them works with.
+fn service<DB: Engine>(
+    store: SqlStore<DB>,
+    config: &Config,
+    secrets: &Secrets,
+    ring: Arc<KeyRing>,
+    verifier: Arc<Verifier>,
+    seen: watch::Receiver<Arc<Seen>>,
+    clock: Clock,
+) -> Result<Service, StartError> {
     let hasher = Hasher::start(config.hash_threads, config.hash_cost)?;
     let metrics = metrics(&store, &hasher, &verifier);
     let guard = api::Guard {
         store: store.clone(),
         hasher,
         guesses: Arc::new(Guesses::new(&secrets.current, config.guess_limits)?),
-        proxies: config.trusted_proxies,
+        proxies: config.trusted_proxies.clone(),
     };
-    let issuer =
-        TokenIssuer::new(&config.expected, config.audiences, Arc::clone(&ring), clock.clone());
+    let audiences = config.audiences.clone();
+    let issuer = TokenIssuer::new(&config.expected, audiences, Arc::clone(&ring), clock.clone());
     let sessions = api::Sessions {
         store: store.clone(),
         issuer: issuer.clone(),
         successors: secrets.each().map(Successors::new).collect::<Result<_, _>>()?,
-        lives: config.lives,
+        lives: config.lives.clone(),
         clock: clock.clone(),
     };
     let users = api::Users { store: store.clone(), guard: guard.clone(), clock: clock.clone() };
-    let trust =
-        api::Trust { store: store.clone(), seen: feed.seen(), verifier: Arc::clone(&verifier) };
-    let auth = api::Auth {
+    let trust = api::Trust {
         store: store.clone(),
-        guard,
-        sessions,
-        issuer,
-        ring,
+        seen,
         verifier: Arc::clone(&verifier),
-        clock,
+        places: api::Places::default(),
     };
-    let request_size = config.server.limits.request_size;
-    let service = api::service(auth, users, trust, request_size, metrics);
-    let ready = verifier.readiness();
-    tokio::select! {
-        ended = server::serve(listeners, &config.server, service, ready, shutdown) => Ok(ended?),
-        never = feed.follow() => match never {},
-        never = housekeeping::keep(store, verifier) => match never {},
-    }
+    let auth = api::Auth { store, guard, sessions, issuer, ring, verifier, clock };
+    Ok(api::service(auth, users, trust, config.server.limits.request_size, metrics))
 }
 
 fn metrics<DB: Engine>(store: &SqlStore<DB>, hasher: &Hasher, verifier: &Arc<Verifier>) -> Metrics {

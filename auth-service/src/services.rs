@@ -112,3 +112,48 @@ impl std::fmt::Debug for SecretHash {
         f.write_str("SecretHash")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, secret: &str, scopes: &[&str]) -> Result<Service, ServiceFault> {
+        let scopes = scopes.iter().map(ToString::to_string).collect();
+        Service::new(name.to_owned(), &secret.to_owned().into(), scopes, Time::from_seconds(0))
+    }
+
+    #[test]
+    fn a_service_has_a_name_a_secret_and_scopes_that_there_are() {
+        let (secret, scopes) = ("s".repeat(LEAST_SECRET), [WATCH_SCOPE]);
+        for name in ["task-service", "a", &"n".repeat(64), "0123456789"] {
+            assert_eq!(service(name, &secret, &scopes).unwrap().name, name);
+        }
+        // What would be taken for a user, in any spelling, is none either.
+        let id = Uuid::new_v4();
+        let ids = [id.to_string(), id.simple().to_string(), id.urn().to_string()];
+        let bad = ["", "two words", "a,b", "größe", "a\n", &"n".repeat(65)];
+        for name in bad.into_iter().chain(ids.iter().map(String::as_str)) {
+            assert_eq!(service(name, &secret, &scopes), Err(ServiceFault::Name), "{name:?}");
+        }
+        for secret in ["", &"s".repeat(LEAST_SECRET - 1), &"s".repeat(MOST_SECRET + 1)] {
+            assert_eq!(service("a", secret, &scopes), Err(ServiceFault::Secret));
+        }
+        service("a", &"s".repeat(MOST_SECRET), &scopes).unwrap();
+        for scope in ["", "trust", "trust.watch ", "Trust.watch", "trust.watch,x"] {
+            let fault = service("a", &secret, &[WATCH_SCOPE, scope]).unwrap_err();
+            assert_eq!(fault, ServiceFault::Scope(scope.to_owned()));
+            assert!(fault.to_string().contains(WATCH_SCOPE), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_random_fits_and_is_not_shown() {
+        let [one, other] = [(); 2].map(|()| Service::make_secret().unwrap());
+        assert_ne!(one.expose_secret(), other.expose_secret());
+        let service = service("a", one.expose_secret(), &[WATCH_SCOPE]).unwrap();
+        assert_eq!(service.secret_hash, SecretHash::of(&one));
+        assert_ne!(service.secret_hash, SecretHash::of(&other));
+        let shown = format!("{service:?} {one:?}");
+        assert!(!shown.contains(one.expose_secret()), "{shown}");
+    }
+}

@@ -131,3 +131,88 @@ impl Session {
         now >= self.idle_expire_time
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVES: Lives = Lives {
+        token: Duration::from_mins(15),
+        idle: Duration::from_secs(10_000),
+        session: Duration::from_secs(20_000),
+    };
+
+    fn at(millis: i64) -> Time {
+        Time::from_micros(millis * 1_000).unwrap()
+    }
+
+    fn session(clock: &Clock) -> Session {
+        LIVES.begin(Uuid::nil(), ClientLabel::default(), vec!["a".to_owned()], clock)
+    }
+
+    #[test]
+    fn a_session_begins_with_a_token() {
+        let session = session(&Clock::manual(at(1_500)));
+        assert_eq!((session.create_time, session.last_use_time), (at(1_500), at(1_500)));
+        assert_eq!(
+            (session.idle_expire_time, session.expire_time),
+            (at(10_001_500), at(20_001_500))
+        );
+        // Tokens tell time in whole seconds, and are not longer than they may be.
+        assert_eq!(LIVES.token_end(&session), at(901_000));
+        assert_eq!(session.token_expire_time, at(901_000));
+        assert!(!session.is_over(at(10_001_499)) && session.is_over(at(10_001_500)));
+    }
+
+    #[test]
+    fn a_use_moves_the_end_but_never_past_the_last_one() {
+        let session = session(&Clock::manual(at(0)));
+        let used = LIVES.used(session.clone(), at(9_999_000));
+        assert_eq!((used.idle_expire_time, used.expire_time), (at(19_999_000), at(20_000_000)));
+        assert_eq!(used.token_expire_time, at(10_899_000));
+        let used = LIVES.used(used, at(19_500_000));
+        assert_eq!(used.idle_expire_time, at(20_000_000));
+        assert_eq!(
+            (used.token_expire_time, LIVES.token_end(&used)),
+            (at(20_000_000), at(20_000_000))
+        );
+    }
+
+    #[test]
+    fn a_token_of_the_last_second_lives_for_one() {
+        let session = session(&Clock::manual(at(0)));
+        for (now, end) in [(19_998_999, 20_000), (19_999_000, 20_000), (19_999_999, 20_000)] {
+            let used = LIVES.used(session.clone(), at(now));
+            assert_eq!(LIVES.token_end(&used), Time::from_seconds(end), "at {now}");
+        }
+        let odd = LIVES.begin(
+            Uuid::nil(),
+            ClientLabel::default(),
+            vec!["a".to_owned()],
+            &Clock::manual(at(500)),
+        );
+        // It ends at 20,000.5 s: a token that is issued after 20,000 s outlives it by half a second.
+        let used = LIVES.used(odd, at(20_000_200));
+        assert_eq!(LIVES.token_end(&used), Time::from_seconds(20_001));
+        assert_eq!(used.token_expire_time, Time::from_seconds(20_001));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_forgets_no_token() {
+        let session = session(&Clock::manual(at(5_000_000)));
+        let used = LIVES.used(session, at(1_000_000));
+        assert_eq!(LIVES.token_end(&used), at(1_900_000));
+        assert_eq!(used.token_expire_time, at(5_900_000), "the first token still lives");
+        assert_eq!(used.idle_expire_time, at(11_000_000));
+    }
+
+    #[test]
+    fn a_label_fits_a_line() {
+        for good in ["", "Ann's phone", "🦀 Größe", &"é".repeat(64)] {
+            assert_eq!(ClientLabel::parse(good.to_owned()).unwrap().as_str(), good);
+        }
+        for bad in ["a\nb", "\0", "\u{1b}[31m", "\u{85}", &"é".repeat(65)] {
+            assert_eq!(ClientLabel::parse(bad.to_owned()), Err(LabelFault), "{bad:?}");
+        }
+    }
+}

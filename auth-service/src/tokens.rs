@@ -97,7 +97,7 @@ impl Signer<'_> {
         audiences: Vec<String>,
         expire_time: Time,
     ) -> Result<AccessToken, IssueFault> {
-        self.sign(Claims {
+        self.sign(&Claims {
             iss: self.issuer.issuer.clone(),
             sub: session.user_id.to_string(),
             aud: audiences,
@@ -117,7 +117,7 @@ impl Signer<'_> {
     /// When it can not be signed.
     pub fn service(&self, service: &Service, life: Duration) -> Result<AccessToken, IssueFault> {
         let now = self.issuer.clock.now();
-        self.sign(Claims {
+        self.sign(&Claims {
             iss: self.issuer.issuer.clone(),
             sub: service.name.clone(),
             aud: vec![self.issuer.own.clone()],
@@ -131,13 +131,13 @@ impl Signer<'_> {
         })
     }
 
-    fn sign(&self, claims: Claims) -> Result<AccessToken, IssueFault> {
+    fn sign(&self, claims: &Claims) -> Result<AccessToken, IssueFault> {
         let header = Header {
             typ: Some(TYPE.to_owned()),
             kid: Some(self.key.key.public.kid().to_owned()),
             ..Header::new(Algorithm::EdDSA)
         };
-        let token = jsonwebtoken::encode(&header, &claims, &self.key.secret)?;
+        let token = jsonwebtoken::encode(&header, claims, &self.key.secret)?;
         Ok(AccessToken { token, expire_time: Time::from_seconds(claims.exp) })
     }
 }
@@ -147,5 +147,82 @@ impl std::fmt::Debug for AccessToken {
         f.debug_struct("AccessToken")
             .field("expire_time", &self.expire_time)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{
+        ids::new_id,
+        trust::{Head, News, Rejection, Verifier, WATCH_SCOPE},
+    };
+
+    use super::*;
+    use crate::{
+        keys::Sealer,
+        secret_key::Secrets,
+        sessions::{ClientLabel, Lives},
+    };
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// An issuer whose first key signs from this second on, and a verifier that knows its keys.
+    fn pair(clock: &Clock, activate: i64) -> (TokenIssuer, Verifier) {
+        let expected =
+            Expected { issuer: "i".to_owned(), audience: "a".to_owned(), max_staleness: MINUTE };
+        let sealer = Sealer::new(&Secrets::only("one")).unwrap();
+        let key = sealer.make(2, clock.now(), Time::from_seconds(activate)).unwrap();
+        let keys = Arc::new(KeyRing::open(sealer, &[key]).unwrap());
+        let verifier = Verifier::new(expected.clone(), clock.clone());
+        let public = keys.published(clock.now()).into_iter().map(|(_, key)| key.public).collect();
+        let head = Head { epoch: Uuid::nil(), sequence: 0 };
+        verifier.learn(&News { head: Some(head), keys: Some(public), ..News::default() });
+        let audiences = vec!["a".to_owned(), "b".to_owned()];
+        (TokenIssuer::new(&expected, audiences, keys, clock.clone()), verifier)
+    }
+
+    #[test]
+    fn the_verifier_accepts_what_is_issued_to_a_user() {
+        let clock = Clock::manual(Time::from_seconds(1_000));
+        let (issuer, verifier) = pair(&clock, 1_000);
+        let lives = Lives { token: MINUTE, idle: 2 * MINUTE, session: 3 * MINUTE };
+        let (user_id, audiences) = (new_id(clock.now()), issuer.audiences().to_vec());
+        let session = lives.begin(user_id, ClientLabel::default(), audiences.clone(), &clock);
+        let signer = issuer.signer().unwrap();
+        let access = signer.user(&session, audiences.clone(), lives.token_end(&session)).unwrap();
+        let claims = verifier.inspect(&access.token).unwrap();
+        assert_eq!((claims.aud, claims.exp, claims.scope), (audiences, 1_060, None));
+        assert_eq!(access.expire_time, Time::from_seconds(1_060));
+        let caller = verifier.verify(&access.token).unwrap();
+        assert_eq!((caller.user_id(), caller.session_id()), (user_id, session.id));
+        assert_eq!(verifier.verify_service(&access.token), Err(Rejection::NotAService));
+        assert!(!format!("{access:?}").contains(&access.token));
+    }
+
+    #[test]
+    fn the_verifier_accepts_what_is_issued_to_a_service() {
+        let clock = Clock::manual(Time::from_seconds(1_000));
+        let (issuer, verifier) = pair(&clock, 1_000);
+        let secret = Service::make_secret().unwrap();
+        let scopes = vec![WATCH_SCOPE.to_owned()];
+        let service = Service::new("task".to_owned(), &secret, scopes, clock.now()).unwrap();
+        let access = issuer.signer().unwrap().service(&service, MINUTE).unwrap();
+        let caller = verifier.verify_service(&access.token).unwrap();
+        assert_eq!((caller.name(), caller.has_scope(WATCH_SCOPE)), ("task", true));
+        assert_eq!(
+            verifier.inspect(&access.token).unwrap().aud,
+            ["a"],
+            "it is for the issuer alone"
+        );
+        assert_eq!(verifier.verify(&access.token), Err(Rejection::NotAUser));
+    }
+
+    #[test]
+    fn nothing_is_signed_before_a_key_signs() {
+        let clock = Clock::manual(Time::from_seconds(1_000));
+        let (issuer, _) = pair(&clock, 1_002);
+        assert!(matches!(issuer.signer(), Err(IssueFault::NoKey)));
+        clock.advance(Duration::from_secs(2));
+        issuer.signer().unwrap();
     }
 }

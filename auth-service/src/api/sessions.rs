@@ -1,4 +1,4 @@
-//! How a session begins and goes on: what Login and RefreshToken have in common.
+//! How a session begins and goes on: what `Login` and `RefreshToken` have in common.
 
 use std::sync::Arc;
 

@@ -1,6 +1,10 @@
 //! `taskmanager.auth.v1.TrustService`: what verifiers must know, for services that have its scope.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::stream::{BoxStream, unfold};
 use shared::{
@@ -10,10 +14,13 @@ use shared::{
         Revocation as WireRevocation, SigningKey, WatchTrustRequest, WatchTrustResponse,
         trust_service_server::TrustService,
     },
-    status::draining,
+    status::{draining, overloaded},
     trust::{Grant, Head, Revocation, ServiceCaller, Verifier, rejected},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -28,6 +35,9 @@ use crate::{
 /// How long after it was read the head tells a watcher that it knows everything.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How many streams a service may have open, on all its connections.
+const MOST_STREAMS: usize = 256;
+
 /// What the RPCs work with.
 #[derive(Debug)]
 pub struct Trust<DB: Engine> {
@@ -37,6 +47,23 @@ pub struct Trust<DB: Engine> {
     pub seen: watch::Receiver<Arc<Seen>>,
     /// What tells when a watcher's token ends.
     pub verifier: Arc<Verifier>,
+    /// The places of each service for streams.
+    pub places: Places,
+}
+
+/// How many streams each service has open: one that goes wild must not take those of the others.
+#[derive(Debug, Default)]
+pub struct Places(Mutex<HashMap<String, Arc<Semaphore>>>);
+
+impl Places {
+    fn take(&self, service: &str) -> Result<OwnedSemaphorePermit, Status> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // There are as many as operators have registered.
+        let own = places.entry(service.to_owned());
+        let own = own.or_insert_with(|| Arc::new(Semaphore::new(MOST_STREAMS)));
+        let place = Arc::clone(own).try_acquire_owned();
+        place.map_err(|_| overloaded("this service has too many streams"))
+    }
 }
 
 #[tonic::async_trait]
@@ -49,6 +76,7 @@ impl<DB: Engine> TrustService for Trust<DB> {
     ) -> Result<Response<Self::WatchTrustStream>, Status> {
         let caller = ServiceCaller::of(&request)?;
         let head = parse_head(request.into_inner())?;
+        let place = self.places.take(caller.name())?;
         tracing::info!(service = caller.name(), "a verifier watches");
         let watcher = Watcher {
             store: self.store.clone(),
@@ -59,6 +87,7 @@ impl<DB: Engine> TrustService for Trust<DB> {
             keys: None,
             way: None,
             end: None,
+            _place: place,
         };
         // Nothing is made before it is asked for: a watcher that is slow costs no memory, and finds
         // what it has missed in the database.
@@ -87,6 +116,7 @@ struct Watcher<DB: Engine> {
     way: Option<Way>,
     /// What the stream ends with once it has come there.
     end: Option<Status>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The way of a watcher to a head.
@@ -118,8 +148,10 @@ impl<DB: Engine> Watcher<DB> {
             tokio::select! {
                 biased;
                 changed = self.seen.changed() => changed.map_err(|_| draining())?,
-                _ = self.verifier.ended(&self.grant) => {
-                    drop(timeout(FRESH, self.seen.changed()).await);
+                rejection = self.verifier.ended(&self.grant) => {
+                    // The head of long ago, while the database is away, would be a lie.
+                    let changed = timeout(FRESH, self.seen.changed()).await;
+                    changed.ok().and_then(Result::ok).ok_or_else(|| rejected(rejection))?;
                 }
             }
         }

@@ -97,7 +97,7 @@ impl<DB: Engine> UserService for Users<DB> {
         if !sessions.iter().any(|session| session.id == caller.session_id()) {
             return Err(Error::from(Refusal::SessionEnded).into());
         }
-        let sessions = sessions.into_iter().map(|session| to_wire(session, &caller)).collect();
+        let sessions = sessions.iter().map(|session| to_wire(session, &caller)).collect();
         Ok(Response::new(ListSessionsResponse { sessions }))
     }
 
@@ -192,7 +192,7 @@ fn parse_passwords(
     Ok(violations.finish(current.zip(new))?)
 }
 
-fn to_wire(session: Session, caller: &Caller) -> WireSession {
+fn to_wire(session: &Session, caller: &Caller) -> WireSession {
     WireSession {
         id: session.id.to_string(),
         client_label: session.client_label.as_str().to_owned(),

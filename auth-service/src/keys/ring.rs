@@ -37,7 +37,8 @@ impl KeyRing {
     /// Takes over the keys that the database has now. Those that are known are kept as they are.
     ///
     /// # Errors
-    /// When a new key does not open; the ring stays as it was.
+    /// When a new key does not open; the ring is without that one. What is gone from the database
+    /// signs no more in any case: it may have been revoked.
     pub fn replace(&self, sealed: &[SealedKey]) -> Result<(), KeyFault> {
         let known = self.keys.load();
         if known.iter().map(|known| &known.key).eq(sealed.iter().map(|sealed| &sealed.key)) {
@@ -47,9 +48,15 @@ impl KeyRing {
             Some(known) => Ok(Arc::clone(known)),
             None => self.sealer.open(sealed).map(Arc::new),
         };
-        let keys = sealed.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let (mut keys, mut result) = (Vec::new(), Ok(()));
+        for opened in sealed.iter().map(open) {
+            match opened {
+                Ok(key) => keys.push(key),
+                Err(fault) => result = Err(fault),
+            }
+        }
         self.keys.store(Arc::new(keys));
-        Ok(())
+        result
     }
 
     /// The key that signs at this moment. There is none when that was revoked and its successor has
@@ -102,13 +109,20 @@ mod tests {
         assert_eq!(ring.published(at(1_000_000)).len(), 1);
 
         // Without the first, the second signs when its time has come and not before.
-        let alone = KeyRing::open(Sealer::new(&Secrets::only("one")).unwrap(), &[second.clone()]);
+        let alone = KeyRing::open(
+            Sealer::new(&Secrets::only("one")).unwrap(),
+            std::slice::from_ref(&second),
+        );
         let alone = alone.unwrap();
         assert!(alone.active(at(69)).is_none() && alone.active(at(70)).is_some());
         // The very first signs at once, though the clock is behind.
         assert_eq!(ring.active(at(-5)).unwrap().key.public.kid(), first_kid);
 
-        assert!(ring.replace(&[first.clone(), second.clone(), stranger]).is_err());
+        assert!(ring.replace(&[first.clone(), second.clone(), stranger.clone()]).is_err());
         assert_eq!(ring.published(at(70)).len(), 2);
+        // A key that does not open keeps none alive that has been revoked.
+        assert!(ring.replace(&[first.clone(), stranger]).is_err());
+        assert_eq!(ring.active(at(70)).unwrap().key.public.kid(), first_kid);
+        assert_eq!(ring.published(at(70)).len(), 1);
     }
 }

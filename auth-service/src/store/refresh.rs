@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long after its use a refresh token gives the same answer again.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// How many used refresh tokens of a session are known. What is older is unknown, not reused.
 const KNOWN: i64 = 1_000;
 

@@ -196,7 +196,8 @@ impl<DB: Engine> Act<DB> for Sweep {
 
     /// Nothing is revoked: a session outlives its access tokens.
     async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<usize, Error> {
-        let delete = "delete from sessions where id in
+        // Asked twice: one that has been used while this waited for its row is not over.
+        let delete = "delete from sessions where idle_expire_time <= $1 and id in
                           (select id from sessions where idle_expire_time <= $1
                            order by idle_expire_time, id limit $2)
                       returning id";

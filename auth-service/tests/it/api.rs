@@ -1,9 +1,13 @@
-//! The RPCs, called as clients call them: a file for each, and two for what they have in common.
+//! The RPCs, called as clients call them: a file for each, and a few for what they have in common.
 
 mod authorization;
 mod overload;
 mod register;
 mod login;
+mod login_race;
+mod refresh_token;
+mod refresh_limits;
+mod logout;
 mod clock_steps;
 mod validate_token;
 mod list_signing_keys;
@@ -11,14 +15,22 @@ mod get_current_user;
 mod update_current_user;
 mod update_names;
 mod change_password;
+mod list_sessions;
+mod revoke_session;
+mod revoke_other_sessions;
+mod issue_service_token;
+mod watch_trust;
+mod watch_trust_ends;
+mod watchers;
 mod guesses;
 mod guess_networks;
 mod guess_budgets;
 mod register_limit;
 
-use e2e::{AuthServer, Engine, PASSWORD, Person, clock};
+use e2e::{AuthServer, Engine, PASSWORD, Person, SERVICE_SECRET, add_service, clock};
 use shared::pb::auth::{
-    GetCurrentUserRequest, LoginRequest, LoginResponse, RegisterRequest, Tokens, User,
+    GetCurrentUserRequest, IssueServiceTokenRequest, LoginRequest, LoginResponse,
+    RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, Tokens, User,
 };
 use tonic::{Code, Response, Status};
 
@@ -69,6 +81,41 @@ pub(crate) async fn login(
 /// The tokens of a login that succeeds.
 pub(crate) async fn tokens(person: &mut Person, request: LoginRequest) -> Tokens {
     person.auth.login(request).await.unwrap().into_inner().tokens.unwrap()
+}
+
+/// A new session of this user, whose password is everybody's.
+pub(crate) async fn session(server: &AuthServer, name: &str) -> Tokens {
+    tokens(&mut server.anonymous(), credentials(name, PASSWORD)).await
+}
+
+/// Uses a refresh token, whatever comes of it.
+pub(crate) async fn refresh(
+    server: &AuthServer,
+    token: &str,
+) -> Result<Response<RefreshTokenResponse>, Status> {
+    let request = RefreshTokenRequest { refresh_token: token.to_owned(), audiences: vec![] };
+    server.anonymous().auth.refresh_token(request).await
+}
+
+/// The tokens that a refresh token is good for.
+pub(crate) async fn refreshed(server: &AuthServer, token: &str) -> Tokens {
+    refresh(server, token).await.unwrap().into_inner().tokens.unwrap()
+}
+
+/// Why an access token lets nobody in; an empty text when it does.
+pub(crate) async fn reason(server: &AuthServer, token: &str) -> String {
+    match server.bearer(token).users.get_current_user(GetCurrentUserRequest {}).await {
+        Ok(_) => String::new(),
+        refusal => e2e::refused(refusal).reason,
+    }
+}
+
+/// A new token of the service of this name, which is registered if it is not.
+pub(crate) async fn service_token(server: &AuthServer, name: &str) -> String {
+    add_service(&server.config(), name).await;
+    let (service, secret) = (name.to_owned(), SERVICE_SECRET.to_owned());
+    let request = IssueServiceTokenRequest { service, secret };
+    server.anonymous().auth.issue_service_token(request).await.unwrap().into_inner().access_token
 }
 
 /// Whether this logs in. Anything but a success and wrong credentials is a failure.

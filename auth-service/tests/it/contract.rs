@@ -6,26 +6,35 @@ mod groups;
 mod guesses;
 mod keys;
 mod passwords;
+mod sessions;
+mod ended_sessions;
+mod refresh;
+mod refresh_model;
+mod revocations;
+mod sequence;
+mod services;
+mod revoked_keys;
 
 pub(crate) use e2e::on_every_engine;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use auth_service::{
     error::{Error, Refusal},
     passwords::PasswordHash,
-    sessions::{ClientLabel, Lives, RefreshToken, Session},
-    store::{MIGRATIONS, SqlStore, StoredToken},
+    sessions::{ClientLabel, Lives, RefreshToken, Session, Successors},
+    store::{MIGRATIONS, Refresh, Refreshed, SqlStore, StoredToken},
     users::{Email, ImageUrl, User, Username},
 };
 use e2e::Place;
 use shared::{
     clock::{Clock, Time},
-    database::{Database, Engine, Settings, Statement},
+    database::{Database, Engine, Settings, Sql, Statement, get},
     ids::new_id,
     testing::Forge,
     trust::Caller,
 };
+use uuid::Uuid;
 
 /// How long sessions and tokens last here.
 pub(crate) const LIVES: Lives = Lives {
@@ -40,7 +49,7 @@ pub(crate) struct Scene<DB: Engine> {
     pub(crate) clock: Clock,
     settings: Settings,
     forge: Forge,
-    _place: Place,
+    place: Place,
 }
 
 impl<DB: Engine> Scene<DB> {
@@ -48,7 +57,7 @@ impl<DB: Engine> Scene<DB> {
         let settings = Settings::new("test", &place.url).unwrap();
         let clock = Clock::manual(Time::from_seconds(1_700_000_000));
         let store = Arc::new(SqlStore::open(&settings, clock.clone()).await.unwrap());
-        Self { store, clock, settings, forge: Forge::new(), _place: place }
+        Self { store, clock, settings, forge: Forge::new(), place }
     }
 
     /// Another process on the same database.
@@ -71,26 +80,35 @@ impl<DB: Engine> Scene<DB> {
 
     /// Opens an account of this name; its stored password is the name too.
     pub(crate) async fn register(&self, name: &str) -> (User, Caller) {
-        let user = self.user(name, &format!("{name}@example.com"));
-        self.store.register(user.clone(), hash(name)).await.unwrap();
+        let user = self.account(name).await;
         let caller = self.log_in(&user).await;
         (user, caller)
     }
 
-    /// Opens a session of this user, whose password has never been changed.
-    pub(crate) async fn log_in(&self, user: &User) -> Caller {
-        let (session, first) = self.session(user);
-        let caller = self.forge.caller_in(user.id, session.id);
-        self.store.open_session(session, first, 0).await.unwrap();
-        caller
+    /// The same, without a session.
+    pub(crate) async fn account(&self, name: &str) -> User {
+        let user = self.user(name, &format!("{name}@example.com"));
+        self.store.register(user.clone(), hash(name)).await.unwrap();
+        user
     }
 
-    /// A session that is not open yet, and its first refresh token.
-    pub(crate) fn session(&self, user: &User) -> (Session, StoredToken) {
+    /// Opens a session of this user, whose password has never been changed.
+    pub(crate) async fn log_in(&self, user: &User) -> Caller {
+        self.log_in_with_token(user).await.0
+    }
+
+    /// The same, with its first refresh token.
+    pub(crate) async fn log_in_with_token(&self, user: &User) -> (Caller, RefreshToken) {
+        let (session, token) = (self.session(user), RefreshToken::random().unwrap());
+        let caller = self.forge.caller_in(user.id, session.id);
+        self.store.open_session(session, stored(&token), 0).await.unwrap();
+        (caller, token)
+    }
+
+    /// A session that is not open yet.
+    pub(crate) fn session(&self, user: &User) -> Session {
         let audiences = vec!["auth-service".to_owned()];
-        let session = LIVES.begin(user.id, ClientLabel::default(), audiences, &self.clock);
-        let first = StoredToken { hash: RefreshToken::random().unwrap().hash(), nonce: [1; 32] };
-        (session, first)
+        LIVES.begin(user.id, ClientLabel::default(), audiences, &self.clock)
     }
 
     /// Somebody in a session that is not there.
@@ -109,12 +127,76 @@ impl<DB: Engine> Scene<DB> {
         self.clock.now()
     }
 
-    /// Runs a statement that no store would.
-    pub(crate) async fn by_hand(&self, sql: &'static str) {
-        let database = Database::<DB>::open(&self.settings, &MIGRATIONS).await.unwrap();
-        let mut connection = database.connect_writer().await.unwrap();
-        Statement::<DB>::new(sql).all(&mut connection).await.unwrap();
+    /// What the database is on.
+    pub(crate) fn engine(&self) -> e2e::Engine {
+        self.place.engine
     }
+
+    /// The database without the store.
+    pub(crate) async fn database(&self) -> Database<DB> {
+        Database::open(&self.settings, &MIGRATIONS).await.unwrap()
+    }
+
+    /// Runs a statement that no store would.
+    pub(crate) async fn by_hand(&self, sql: impl Into<Cow<'static, str>>) -> Vec<DB::Row> {
+        let mut connection = self.database().await.connect_writer().await.unwrap();
+        Statement::<DB>::new(sql).all(&mut connection).await.unwrap()
+    }
+
+    /// The column `it` of what a statement gives.
+    pub(crate) async fn column<T>(&self, sql: impl Into<Cow<'static, str>>) -> Vec<T>
+    where
+        DB: Sql<T>,
+    {
+        let rows = self.by_hand(sql).await;
+        rows.iter().map(|row| get::<DB, T>(row, "it").unwrap()).collect()
+    }
+
+    /// What has been revoked and why, in order: an id, a cause, when its last token ends.
+    pub(crate) async fn revoked(&self) -> Vec<(Uuid, String, Time)> {
+        let rows =
+            self.by_hand("select id, cause, expire_time from revocations order by sequence").await;
+        let revoked = |row| {
+            let time = Time::from_micros(get::<DB, _>(row, "expire_time").unwrap()).unwrap();
+            (get::<DB, _>(row, "id").unwrap(), get::<DB, _>(row, "cause").unwrap(), time)
+        };
+        rows.iter().map(revoked).collect()
+    }
+
+    /// How many changes there have been.
+    pub(crate) async fn head(&self) -> i64 {
+        self.store.trust_state().await.unwrap().head.sequence
+    }
+}
+
+/// What makes the successors of refresh tokens here.
+pub(crate) fn successors(secret: &str) -> Successors {
+    Successors::new(&secret.to_owned().into()).unwrap()
+}
+
+/// A refresh token that has been handed out.
+pub(crate) fn stored(token: &RefreshToken) -> StoredToken {
+    StoredToken { hash: token.hash(), nonce: [1; 32] }
+}
+
+/// Uses a refresh token as the RPC does: what has become of the session, and the next token.
+pub(crate) async fn refresh<DB: Engine>(
+    store: &SqlStore<DB>,
+    keys: &[Successors],
+    token: &RefreshToken,
+) -> Result<(Refreshed, RefreshToken), Error> {
+    let place = store.place_of(token.hash()).await?.ok_or(Refusal::RefreshUnknown)?;
+    let mut next: Vec<_> = keys.iter().map(|key| key.of(token, &place.nonce)).collect();
+    let refresh = Refresh {
+        user_id: place.user_id,
+        presented: token.hash(),
+        successors: next.iter().map(RefreshToken::hash).collect(),
+        nonce: Uuid::new_v4().as_bytes().repeat(2).try_into().unwrap(),
+        lives: LIVES,
+    };
+    let refreshed = store.refresh(refresh).await?;
+    let next = next.swap_remove(refreshed.successor);
+    Ok((refreshed, next))
 }
 
 pub(crate) fn username(text: &str) -> Username {

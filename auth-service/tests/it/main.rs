@@ -5,6 +5,8 @@ mod contract;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod unusable;

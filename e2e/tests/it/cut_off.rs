@@ -21,7 +21,7 @@ on_every_engine!(
     a_restored_database_is_told_from_the_one_before,
 );
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const AWAY: (Code, &str) = (Code::Unavailable, "TRUST_UNAVAILABLE");
 const REVOKED: (Code, &str) = (Code::Unauthenticated, "TOKEN_REVOKED");
 

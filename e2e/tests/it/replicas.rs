@@ -31,7 +31,7 @@ async fn kids(server: &AuthServer) -> Vec<String> {
 }
 
 async fn servers_that_start_at_once_on_an_empty_database_agree(on: Engine) {
-    let (auths, tasks) = start(on).await;
+    let (auths, tasks) = Box::pin(start(on)).await;
     let first = kids(&auths[0]).await;
     assert_eq!(first.len(), 1);
     for (auth, name) in auths.iter().zip(["ann", "bob", "eve"]) {
@@ -61,7 +61,7 @@ async fn servers_that_start_at_once_on_an_empty_database_agree(on: Engine) {
 }
 
 async fn a_key_that_one_server_has_made_is_used_by_all(on: Engine) {
-    let (auths, tasks) = start(on).await;
+    let (auths, tasks) = Box::pin(start(on)).await;
     let first = header(&auths[0].register("first").await.token);
     auths[0].operate("keys rotate").await.unwrap();
     for auth in &auths {

@@ -161,9 +161,12 @@ impl<'f> Follower<'f> {
     async fn follow(mut self) -> Infallible {
         let mut pace = Pace::default();
         loop {
-            let end = match self.connect().await {
-                Ok(stream) => self.listen(stream).await,
-                Err(end) => end,
+            let began = Instant::now();
+            // The time that an attempt takes is part of the pause: when the network comes back from
+            // having swallowed everything, the next one must not be far.
+            let (end, spent) = match self.connect().await {
+                Ok(stream) => (self.listen(stream).await, Duration::ZERO),
+                Err(end) => (end, began.elapsed()),
             };
             // A connection that ends as soon as it has begun is not worth much.
             let was_steady = self.heard.take().is_some_and(|since| since.elapsed() >= SILENCE);
@@ -182,7 +185,7 @@ impl<'f> Follower<'f> {
                 Fault::Secret(_) | Fault::Away(_) => pace.failed(),
             };
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep(pause.saturating_sub(spent)) => {}
                 () = self.hurry.wanted(self.verifier) => self.hurry.hurried(),
             }
         }

@@ -13,6 +13,8 @@ mod door;
 #[cfg(test)]
 mod follow_trust;
 #[cfg(test)]
+mod revoked;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod verifier;

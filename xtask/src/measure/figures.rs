@@ -83,13 +83,13 @@ impl fmt::Display for Finding {
             (_, true) => "held",
             (_, false) => "MISSED",
         };
-        write!(f, "{:<36} {:<70} {:<24} {held}", self.name, self.measured, self.promise)
+        write!(f, "{:<40} {:<70} {:<26} {held}", self.name, self.measured, self.promise)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<36} {:<70} promised", "what", "measured")?;
+        writeln!(f, "{:<40} {:<70} promised", "what", "measured")?;
         self.0.iter().try_for_each(|finding| writeln!(f, "{finding}"))
     }
 }

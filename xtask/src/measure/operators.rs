@@ -34,7 +34,7 @@ pub(super) async fn measure(databases: &Databases, people: usize) -> Result<Vec<
     let times = Times::new(times);
     let held = times.are_within_bound();
     Ok(vec![Finding {
-        name: "users disable, Sqlite, last verifier".to_owned(),
+        name: "users disable, SQLite, last verifier".to_owned(),
         measured: times.to_string(),
         promise: BOUND,
         held,

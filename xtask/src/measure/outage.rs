@@ -66,7 +66,7 @@ pub(super) async fn measure(databases: &Databases, life: u64) -> Result<Vec<Find
     scene.end().await?;
     let first = all.first.map(|told| format!(", the first: {told}")).unwrap_or_default();
     Ok(vec![Finding {
-        name: "auth-service dead, one verifier restarted".to_owned(),
+        name: "auth-service dead, a verifier restarted".to_owned(),
         measured: format!(
             "{} calls in {:.1} s, {} failed{first}",
             all.good + all.failed,

@@ -16,7 +16,7 @@ use super::{
     Databases,
     figures::{BOUND, Finding, Times, micros},
     people::{call, log_in, register},
-    scene::Scene,
+    scene::{Scene, name},
     watch::{Accepted, revoked},
 };
 use crate::{
@@ -215,7 +215,7 @@ async fn findings(scene: &Scene, engine: Engine, ended: &[Ended], calls: u64) ->
     let all = Times::new(last);
     let held = all.are_within_bound();
     let row = |what: &str, times: &Times| Finding {
-        name: format!("revocation, {engine:?}, {what}"),
+        name: format!("revocation, {}, {what}", name(engine)),
         measured: times.to_string(),
         promise: "",
         held: true,
@@ -228,7 +228,7 @@ async fn findings(scene: &Scene, engine: Engine, ended: &[Ended], calls: u64) ->
     findings.push(Finding { promise: BOUND, held, raw, ..row("last verifier", &all) });
     let validations = scene.validations().await;
     findings.push(Finding {
-        name: format!("revocation, {engine:?}, calls"),
+        name: format!("revocation, {}, calls", name(engine)),
         measured: format!("{calls} accepted by the verifiers, {validations} of ValidateToken"),
         promise: "none of ValidateToken",
         held: validations == 0,

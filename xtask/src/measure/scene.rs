@@ -169,6 +169,14 @@ impl Verifier {
     }
 }
 
+/// What an engine is called.
+pub(super) fn name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "SQLite",
+        Engine::Postgres => "PostgreSQL",
+    }
+}
+
 /// A program that was built beside this one.
 fn program(name: &str) -> Result<Program, Failure> {
     let here = env::current_exe()?;

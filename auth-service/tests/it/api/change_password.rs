@@ -4,13 +4,14 @@ use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
 use shared::pb::auth::ChangePasswordRequest;
 use tonic::Code;
 
-use super::{invalid, logs_in, me};
+use super::{invalid, logs_in, me, reason, refresh, refreshed, session};
 
 on_every_engine!(
     the_new_password_logs_in_and_the_old_one_does_not,
     a_wrong_current_password_changes_nothing,
     a_new_password_has_to_be_a_good_one,
     of_two_changes_at_the_same_moment_one_wins,
+    every_other_session_ends_and_this_one_goes_on,
 );
 
 const NEW: &str = "  something else altogether\0";
@@ -93,4 +94,19 @@ async fn of_two_changes_at_the_same_moment_one_wins(on: Engine) {
         assert_eq!(logs_in(&mut ann, "ann", password).await, won);
     }
     assert!(!logs_in(&mut ann, "ann", PASSWORD).await);
+}
+
+async fn every_other_session_ends_and_this_one_goes_on(on: Engine) {
+    let server = AuthServer::start_on(on).await;
+    let (_, bob) = (server.register("ann").await, server.register("bob").await);
+    let (phone, laptop) = (session(&server, "ann").await, session(&server, "ann").await);
+    let mut ann = server.bearer(&phone.access_token);
+    ann.users.change_password(change(PASSWORD, NEW)).await.unwrap();
+    assert_eq!(reason(&server, &laptop.access_token).await, "TOKEN_REVOKED");
+    let ended = refused(refresh(&server, &laptop.refresh_token).await);
+    assert_eq!(ended.kind(), (Code::Unauthenticated, "TOKEN_INVALID"));
+    assert_eq!(reason(&server, &phone.access_token).await, "");
+    let next = refreshed(&server, &phone.refresh_token).await;
+    assert_eq!(reason(&server, &next.access_token).await, "");
+    assert_eq!(reason(&server, &bob.token).await, "");
 }

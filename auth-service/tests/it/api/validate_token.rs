@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, Engine, PASSWORD, Person, on_every_engine};
+use e2e::{AuthServer, Engine, PASSWORD, Person, on_every_engine, until};
 use shared::{
     clock::Time,
-    pb::auth::{LoginRequest, ValidateTokenRequest, ValidateTokenResponse},
+    pb::auth::{LoginRequest, LogoutRequest, ValidateTokenRequest, ValidateTokenResponse},
     testing::Forge,
 };
 use uuid::Uuid;
 
-use super::{credentials, invalid, tokens};
+use super::{credentials, invalid, service_token, tokens};
 
 on_every_engine!(
     a_good_token_is_active_and_says_what_it_is_good_for,
@@ -18,6 +18,8 @@ on_every_engine!(
     nothing_is_said_of_a_token_that_is_not_good,
     a_token_ends_also_one_that_was_good_a_moment_ago,
     a_token_of_another_issuer_is_not_good_though_the_key_is,
+    a_token_whose_session_has_ended_is_not_good,
+    a_token_of_a_service_says_what_it_allows,
 );
 
 async fn validate(person: &mut Person, token: &str) -> ValidateTokenResponse {
@@ -118,4 +120,40 @@ async fn a_token_of_another_issuer_is_not_good_though_the_key_is(on: Engine) {
     assert_eq!(said, ValidateTokenResponse::default());
     let server = server.restart_with([("AUTH_ISSUER", "taskmanager")]).await;
     assert!(validate(&mut server.anonymous(), &token).await.active, "a restart ends no token");
+}
+
+async fn a_token_whose_session_has_ended_is_not_good(on: Engine) {
+    let server = AuthServer::start_on(on).await;
+    let mut ann = server.register("ann").await;
+    let (first, alive) = (ann.token.clone(), tokens(&mut ann, credentials("ann", PASSWORD)).await);
+    let other = tokens(&mut ann, credentials("ann", PASSWORD)).await;
+    let refresh_token = other.refresh_token.clone();
+    assert!(validate(&mut ann, &other.access_token).await.active);
+    ann.auth.logout(LogoutRequest { refresh_token }).await.unwrap();
+    until("the session has ended", async || {
+        validate(&mut server.anonymous(), &other.access_token).await
+            == ValidateTokenResponse::default()
+    })
+    .await;
+    for token in [&first, &alive.access_token] {
+        assert!(validate(&mut ann, token).await.active);
+    }
+}
+
+async fn a_token_of_a_service_says_what_it_allows(on: Engine) {
+    let server = AuthServer::start_on(on).await;
+    let token = service_token(&server, "task-service").await;
+    let said = validate(&mut server.anonymous(), &token).await;
+    let now = server.clock.now().seconds();
+    let expected = ValidateTokenResponse {
+        active: true,
+        subject: "task-service".to_owned(),
+        session_id: said.session_id.clone(),
+        audiences: vec!["auth-service".to_owned()],
+        scopes: vec!["trust.watch".to_owned()],
+        issue_time: Some(Time::from_seconds(now).into()),
+        expire_time: Some(Time::from_seconds(now + 15 * 60).into()),
+    };
+    assert_eq!(said, expected);
+    Uuid::parse_str(&said.session_id).unwrap();
 }

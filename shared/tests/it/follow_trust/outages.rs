@@ -3,7 +3,6 @@
 use std::{
     io,
     sync::{Mutex, PoisonError},
-    time::Instant,
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -67,7 +66,7 @@ async fn a_stream_that_falls_silent_is_opened_anew() {
         let mut blows = interval(Duration::from_millis(100));
         loop {
             blows.tick().await;
-            show_unknown_keys(scene, 10);
+            show(scene, &unknown_keys(scene, 10));
         }
     };
     let next = tokio::select! {
@@ -117,7 +116,7 @@ async fn a_wrong_secret_is_told_of_once_and_never_shown() {
     let asked = pair.asked().await;
     assert_eq!(asked.secret, format!("{SECRET}-wrong"));
     // A token that somebody shows hurries the next attempt, which is far away.
-    show_unknown_keys(&pair.scene, 1);
+    show(&pair.scene, &unknown_keys(&pair.scene, 1));
     let again = pair.asked().await;
     assert!(again.at - asked.at < SLOW);
 
@@ -134,14 +133,16 @@ async fn a_wrong_secret_is_told_of_once_and_never_shown() {
 
 #[tokio::test]
 async fn ten_thousand_unknown_keys_hurry_one_attempt() {
-    let mut pair = Pair::before(Scene::untrusting(), Before::default());
+    let scene = Scene::untrusting();
+    let storm = unknown_keys(&scene, 5_000);
+    let mut pair = Pair::before(scene, Before::default());
     pair.issue(Err(Status::unauthenticated("no")));
     pair.start_issuer();
     let first = pair.asked().await;
-    show_unknown_keys(&pair.scene, 5_000);
+    show(&pair.scene, &storm);
     let second = pair.asked().await;
     assert!(second.at - first.at < SLOW, "one is hurried");
-    show_unknown_keys(&pair.scene, 5_000);
+    show(&pair.scene, &storm);
     let third = pair.asked().await;
     assert!(third.at - second.at >= SLOW, "no other is");
 }
@@ -152,7 +153,7 @@ async fn unknown_keys_ask_for_nothing_while_the_issuer_is_heard_of() {
     let stream = pair.greeted().await;
     // Undecidable, because the last message is older than any key may be.
     pair.scene.clock.advance(Duration::from_millis(1001));
-    show_unknown_keys(&pair.scene, 1_000);
+    show(&pair.scene, &unknown_keys(&pair.scene, 1_000));
     stream.say(&news(1));
     pair.until(|scene| scene.verifier.staleness() == Some(Duration::ZERO)).await;
     assert!(pair.opened.try_recv().is_err());
