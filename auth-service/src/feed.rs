@@ -12,7 +12,7 @@ use shared::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use uuid::Uuid;
 
@@ -24,6 +24,9 @@ use crate::{
 
 /// How often the head is read at the least, so that whoever watches hears something as often.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How long one reading may take before it is tried anew: one connection that has gone dead must not
+/// keep everybody waiting who watches.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How many revocations are read at once, and sent in one message.
 pub const PAGE: i64 = 4_096;
 
@@ -50,6 +53,19 @@ pub struct Feed<DB: Engine> {
     verifier: Arc<Verifier>,
     clock: Clock,
     seen: watch::Sender<Arc<Seen>>,
+    /// How long one reading may take.
+    patience: Duration,
+}
+
+/// Why nothing has been read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// It does not answer in time.
+    #[error("the database does not answer in time")]
+    Late,
 }
 
 impl<DB: Engine> Feed<DB> {
@@ -62,7 +78,7 @@ impl<DB: Engine> Feed<DB> {
         ring: Arc<KeyRing>,
         verifier: Arc<Verifier>,
         clock: Clock,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Unread> {
         let (head, forgotten) = (Head { epoch: Uuid::nil(), sequence: 0 }, Time::MIN);
         let nothing = Seen {
             state: TrustState { head, forgotten },
@@ -72,9 +88,10 @@ impl<DB: Engine> Feed<DB> {
             at: Instant::now(),
         };
         let seen = watch::Sender::new(Arc::new(nothing));
-        let feed = Self { store, ring, verifier, clock, seen };
+        let patience = Duration::MAX;
+        let feed = Self { store, ring, verifier, clock, seen, patience };
         feed.look().await?;
-        Ok(feed)
+        Ok(Self { patience: PATIENCE, ..feed })
     }
 
     /// Where it is seen.
@@ -87,29 +104,34 @@ impl<DB: Engine> Feed<DB> {
     ///
     /// Dropping the future ends it at any point.
     pub async fn follow(self) -> Infallible {
-        let heard = Arc::<Notify>::default();
+        let (heard, ours) = (Arc::<Notify>::default(), Notify::new());
         tokio::select! {
             never = self.store.listen(Arc::clone(&heard)) => never,
-            never = self.keep_looking(&heard) => never,
+            never = self.keep_announcing(&ours) => never,
+            never = self.keep_looking(&heard, &ours) => never,
         }
     }
 
-    async fn keep_looking(&self, heard: &Notify) -> Infallible {
-        let (mut failing, mut announcer) = (false, self.store.announcer());
+    /// Tells other processes of what this one has written. Nobody who watches waits for that.
+    async fn keep_announcing(&self, ours: &Notify) -> Infallible {
+        let mut announcer = self.store.announcer();
+        loop {
+            ours.notified().await;
+            announcer.announce().await;
+        }
+    }
+
+    async fn keep_looking(&self, heard: &Notify, ours: &Notify) -> Infallible {
+        let mut failing = false;
         loop {
             let next = Instant::now() + INTERVAL;
-            let is_ours = tokio::select! {
-                () = self.store.changed() => true,
-                () = heard.notified() => false,
-                () = sleep_until(next) => false,
-            };
+            tokio::select! {
+                () = self.store.changed() => ours.notify_one(),
+                () = heard.notified() => {}
+                () = sleep_until(next) => {}
+            }
             match self.look().await {
-                Ok(()) => {
-                    failing = false;
-                    if is_ours {
-                        announcer.announce().await;
-                    }
-                }
+                Ok(()) => failing = false,
                 Err(error) => {
                     // Once is enough for the operator.
                     if !failing {
@@ -124,12 +146,12 @@ impl<DB: Engine> Feed<DB> {
     }
 
     /// Reads the head, and what has come before it since the last time.
-    async fn look(&self) -> Result<(), Error> {
+    async fn look(&self) -> Result<(), Unread> {
         let before = Arc::clone(&self.seen.borrow());
-        let (at, state) = (Instant::now(), self.store.trust_state().await?);
+        let (at, state) = (Instant::now(), self.in_time(self.store.trust_state()).await?);
         let (old, new) = (before.state.head, state.head);
         if new != old {
-            let sealed = self.store.signing_keys().await?;
+            let sealed = self.in_time(self.store.signing_keys()).await?;
             if let Err(error) = self.ring.replace(&sealed) {
                 tracing::error!(%error, "a new signing key can not be used");
             }
@@ -158,10 +180,10 @@ impl<DB: Engine> Feed<DB> {
 
     /// Teaches our own verifier what stands between these places. The answer is the same, or nothing
     /// if it would not fit one message: then those who watch read it for themselves.
-    async fn teach(&self, mut after: i64, through: i64) -> Result<Vec<Revocation>, Error> {
+    async fn teach(&self, mut after: i64, through: i64) -> Result<Vec<Revocation>, Unread> {
         let mut pages = 0;
         while after < through {
-            let page = self.store.revocations(after, through, PAGE).await?;
+            let page = self.in_time(self.store.revocations(after, through, PAGE)).await?;
             pages += 1;
             let length = i64::try_from(page.len()).unwrap_or(i64::MAX);
             after = page.last().filter(|_| length == PAGE).map_or(through, |(place, _)| *place);
@@ -173,5 +195,13 @@ impl<DB: Engine> Feed<DB> {
             }
         }
         Ok(Vec::new())
+    }
+
+    async fn in_time<T>(
+        &self,
+        reading: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Unread> {
+        let read = timeout(self.patience, reading).await;
+        Ok(read.map_err(|_| Unread::Late)??)
     }
 }

@@ -46,7 +46,7 @@ use tokio::sync::watch;
 use crate::{
     commands::{Command, CommandFault, Operator},
     config::Config,
-    feed::{Feed, Seen},
+    feed::{Feed, Seen, Unread},
     guesses::Guesses,
     hasher::{HashFault, Hasher},
     keeper::KeeperFault,
@@ -189,7 +189,7 @@ pub enum StartError {
     Store(#[from] StoreFault),
     /// What has been revoked can not be read.
     #[error(transparent)]
-    Read(#[from] error::Error),
+    Read(#[from] Unread),
     /// There is no database yet.
     #[error("there is no database {}; a server or `migrate` makes it", .0.display())]
     NoDatabase(PathBuf),

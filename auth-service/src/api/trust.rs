@@ -143,8 +143,7 @@ impl<DB: Engine> Watcher<DB> {
     /// What ends the watcher's own token may be what it must hear of, so it does before the end.
     async fn set_out(&mut self) -> Result<Way, Status> {
         let is_first = self.keys.is_none();
-        let is_fresh = self.seen.borrow().at.elapsed() < FRESH;
-        if !(is_first && is_fresh) {
+        if !(is_first && self.is_up_to_date()) {
             tokio::select! {
                 biased;
                 changed = self.seen.changed() => changed.map_err(|_| draining())?,
@@ -163,6 +162,15 @@ impl<DB: Engine> Watcher<DB> {
         });
         let at = known.map_or(0, |known| known.sequence);
         Ok(Way { to, at, is_snapshot: known.is_none() })
+    }
+
+    /// Whether the head was read just now, and the watcher is not further already: another server on
+    /// the database may have told it what this one is about to read.
+    fn is_up_to_date(&self) -> bool {
+        let seen = self.seen.borrow();
+        let head = seen.state.head;
+        let is_ahead = |known: Head| known.epoch == head.epoch && known.sequence > head.sequence;
+        seen.at.elapsed() < FRESH && !self.known.is_some_and(is_ahead)
     }
 
     /// Tells the next part of the way.

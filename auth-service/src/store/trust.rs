@@ -145,14 +145,16 @@ impl<DB: Engine> SqlStore<DB> {
         self.submit(Reset { epoch: Uuid::new_v4() }).await
     }
 
-    /// Deletes revocations that nobody needs any more, `most` at the most; the answer is how many.
+    /// Deletes revocations that have been called forgotten, `most` at the most, and calls so many more
+    /// forgotten; the answer is how many were deleted. What is said comes before what is done, by one
+    /// call: no verifier may take for covered what is not.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn sweep_revocations(&self, most: i64) -> Result<usize, Failure> {
-        // Said before it is done: no verifier may take for covered what is not.
-        self.submit(Forget).await?;
-        self.submit(Sweep { most }).await
+        let swept = self.submit(Sweep { most }).await?;
+        self.submit(Forget { most }).await?;
+        Ok(swept)
     }
 }
 
@@ -185,13 +187,24 @@ impl<DB: Engine> Act<DB> for Reset {
     }
 }
 
-struct Forget;
+struct Forget {
+    most: i64,
+}
 
 impl<DB: Engine> Act<DB> for Forget {
     type Answer = ();
 
+    /// Calls forgotten what is about to be, and not what the clock says: that may be days ahead, and
+    /// no token that ends before this time will be decided upon.
     async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
-        at.change.forgotten = Some(at.now.minus(GRACE));
+        let select = "select sequence, id, expire_time from revocations where expire_time < $1
+                      order by expire_time limit $2";
+        let time = at.now.minus(GRACE).micros();
+        let rows = at.all(Statement::new(select).bind(time).bind(self.most)).await?;
+        if let Some(row) = rows.last() {
+            let last = revocation::<DB>(row)?.1.expire_time;
+            at.change.forgotten = Some(last.plus(Duration::from_micros(1)));
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use tonic::{Request, Status};
 use uuid::Uuid;
 
-use super::{Claims, Reason, Rejection, bearer::missing};
+use super::{Claims, PublicKey, Reason, Rejection, bearer::missing};
 use crate::{clock::Time, env::is_name};
 
 /// The user that a verified token stands for.
@@ -27,6 +27,8 @@ pub struct ServiceCaller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     pub(super) kid: String,
+    /// What a revocation names the key by.
+    pub(super) key_id: Uuid,
     pub(super) session_id: Uuid,
     pub(super) expire_time: Time,
 }
@@ -104,9 +106,13 @@ impl ServiceCaller {
 
 impl Grant {
     /// The one constructor, reached from the verifier alone.
-    pub(super) fn of_claims(claims: &Claims, kid: String) -> Result<Self, Rejection> {
-        let expire_time = Time::from_seconds(claims.exp);
-        Ok(Self { kid, session_id: id(&claims.sid, "sid")?, expire_time })
+    pub(super) fn of_claims(claims: &Claims, key: &PublicKey) -> Result<Self, Rejection> {
+        Ok(Self {
+            kid: key.kid().to_owned(),
+            key_id: key.id(),
+            session_id: id(&claims.sid, "sid")?,
+            expire_time: Time::from_seconds(claims.exp),
+        })
     }
 }
 

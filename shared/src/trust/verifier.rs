@@ -236,10 +236,9 @@ impl Verifier {
     /// What never changes about a token.
     fn check_anew(&self, token: &str) -> Result<Verified, Rejection> {
         let token = Token::parse(token)?;
-        let claims = match self.known.keys().get(&token.kid) {
-            Some(key) => Claims::parse(&token.verified_payload(key)?)?,
-            None => return Err(self.unknown_key(&token.kid)),
-        };
+        let keys = self.known.keys();
+        let Some(key) = keys.get(&token.kid) else { return Err(self.unknown_key(&token.kid)) };
+        let claims = Claims::parse(&token.verified_payload(key)?)?;
         if claims.iss != self.expected.issuer {
             return Err(Reason::Issuer.into());
         }
@@ -247,7 +246,7 @@ impl Verifier {
         if !u64::try_from(life).is_ok_and(|life| (1..=MAX_TOKEN_LIFE.as_secs()).contains(&life)) {
             return Err(Reason::Life.into());
         }
-        let grant = Grant::of_claims(&claims, token.kid)?;
+        let grant = Grant::of_claims(&claims, key)?;
         // The subject of a token that a client got for itself is the client (RFC 9068, section 2.2).
         let identity = if claims.sub == claims.client_id {
             Identity::Service(ServiceCaller::of_claims(&claims, grant.clone())?)
@@ -275,6 +274,10 @@ impl Verifier {
     pub fn recheck(&self, grant: &Grant) -> Result<(), Rejection> {
         if !self.known.keys().contains_key(&grant.kid) {
             return Err(self.unknown_key(&grant.kid));
+        }
+        // Also a key that is there: who is behind may not have heard of its end.
+        if self.known.is_revoked(grant.key_id) {
+            return Err(Reason::Revoked.into());
         }
         if grant.expire_time <= self.clock.now().minus(LEEWAY) {
             return Err(Reason::Expired.into());

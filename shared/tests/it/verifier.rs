@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use shared::{
     clock::Time,
     testing::{Forge, named},
-    trust::{Claims, LEEWAY, Reason, Rejection},
+    trust::{Claims, LEEWAY, MAX_TOKEN_LIFE, News, Reason, Rejection, Revocation},
 };
 use uuid::Uuid;
 
@@ -160,4 +160,17 @@ fn inspection_ignores_the_audience_and_nothing_else() {
     let issuer = Claims { iss: "another".to_owned(), ..claims };
     let issuer = scene.forge.sign(&issuer);
     assert_eq!(scene.verifier.inspect(&issuer), Err(Rejection::Invalid(Reason::Issuer)));
+}
+
+#[test]
+fn a_key_that_was_revoked_stays_so_though_somebody_who_is_behind_still_names_it() {
+    let scene = Scene::new();
+    let token = scene.token();
+    assert!(scene.verifier.verify(&token).is_ok());
+    let expire_time = scene.clock.now().plus(MAX_TOKEN_LIFE);
+    let revocation = Revocation { id: scene.forge.public().id(), expire_time };
+    scene.verifier.learn(&News { revocations: vec![revocation], ..News::default() });
+    for another in [token, scene.token()] {
+        assert_eq!(scene.verifier.verify(&another), Err(Reason::Revoked.into()));
+    }
 }
