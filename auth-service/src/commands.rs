@@ -55,6 +55,7 @@ pub enum Keys {
     /// Revoke a key that is in wrong hands: every token that it has signed ends, everywhere, at once
     Revoke {
         /// The key's id, as `keys list` prints it
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Encrypt every key with `AUTH_SECRET_KEY`, after which `AUTH_SECRET_KEY_PREVIOUS` is not needed
@@ -156,7 +157,7 @@ impl<DB: Engine> Operator<'_, DB> {
             Command::Services(command) => self.services(command).await?,
             Command::Trust(Trust::Reset) => {
                 self.store.reset_trust().await?;
-                String::new()
+                "every verifier fetches everything anew\n".to_owned()
             }
         };
         // Servers on the same database find out by themselves; this way they do at once.
@@ -179,7 +180,7 @@ impl<DB: Engine> Operator<'_, DB> {
             Keys::Revoke { kid } => keeper::revoke(store, &secrets, &kid, delay, clock).await?,
             Keys::Rewrap => {
                 let count = keeper::rewrap(store, &secrets).await?;
-                return Ok(format!("{count} keys are encrypted with AUTH_SECRET_KEY\n"));
+                return Ok(format!("encrypted with AUTH_SECRET_KEY: {count} of {count} keys\n"));
             }
         };
         Ok(lines(
@@ -194,25 +195,27 @@ impl<DB: Engine> Operator<'_, DB> {
         input: &mut (dyn BufRead + Send),
     ) -> Result<String, CommandFault> {
         match command {
-            Users::List => return self.list_users().await,
+            Users::List => self.list_users().await,
             Users::Disable { user } => {
                 let id = self.find(&user).await?.user.id;
                 self.store.set_disabled(id, true).await?;
+                Ok(format!("{user} is disabled, every session has ended\n"))
             }
             Users::Enable { user } => {
                 let id = self.find(&user).await?.user.id;
                 self.store.set_disabled(id, false).await?;
+                Ok(format!("{user} may log in again\n"))
             }
-            Users::SetPassword { user } => {
-                let user = self.find(&user).await?.user;
+            Users::SetPassword { user: name } => {
+                let user = self.find(&name).await?.user;
                 let text = read_line(input)
                     .map_err(|error| CommandFault::Read("the password".to_owned(), error))?;
                 let password = Password::chosen(text, Some(&user.username), Some(&user.email))?;
                 let hash = Hasher::start(1, self.config.hash_cost)?.hash(password).await?;
                 self.store.set_password(user.id, hash).await?;
+                Ok(format!("{name} has another password, every session has ended\n"))
             }
         }
-        Ok(String::new())
     }
 
     async fn list_users(&self) -> Result<String, CommandFault> {
@@ -247,17 +250,26 @@ impl<DB: Engine> Operator<'_, DB> {
                 format!("{} {scopes} {}", service.name, show(service.create_time))
             }))),
             Services::Add { name, scopes, secret_file } => {
+                let made = secret_file.as_ref().filter(|path| !path.exists()).cloned();
                 let secret = secret(secret_file.as_ref())?;
-                let service = Service::new(name, &secret, scopes, self.clock.now())?;
-                self.store.add_service(service).await?;
+                let service = Service::new(name.clone(), &secret, scopes, self.clock.now());
+                let added = match service {
+                    Ok(service) => self.store.add_service(service).await.map_err(Into::into),
+                    Err(fault) => Err(CommandFault::from(fault)),
+                };
+                if let (Err(_), Some(made)) = (&added, made) {
+                    // A secret that nobody has is of no use.
+                    drop(std::fs::remove_file(made));
+                }
+                added?;
                 Ok(match secret_file {
-                    Some(_) => String::new(),
+                    Some(path) => format!("{name} is registered by {}\n", path.display()),
                     None => lines([secret.expose_secret().to_owned()].into_iter()),
                 })
             }
             Services::Remove { name } => {
-                self.store.remove_service(name).await?;
-                Ok(String::new())
+                self.store.remove_service(name.clone()).await?;
+                Ok(format!("{name} is removed, its tokens have ended\n"))
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     keys::{FIRST, Key, KeyFault, KeyRing, Sealer, State, states},
     secret_key::{self, SecretKeyFault, Secrets},
-    store::SqlStore,
+    store::{KeyRevoked, SqlStore},
 };
 
 /// Why the signing keys can not be used.
@@ -103,7 +103,8 @@ pub async fn revoke<DB: Engine>(
     delay: Duration,
     clock: &Clock,
 ) -> Result<Option<Key>, KeeperFault> {
-    let ring = open(store, secrets, clock).await?;
+    // No key is opened: that is the way out when the secret key is lost, too.
+    let sealer = Sealer::new(secrets)?;
     let now = clock.now();
     let keys = list(store, clock).await?;
     let unknown = || KeeperFault::Unknown(kid.to_owned());
@@ -118,14 +119,14 @@ pub async fn revoke<DB: Engine>(
         others().any(|(state, other)| *state == State::Pending && other.activate_time <= soon);
     let next = keys.last().map_or(FIRST, |(_, key)| key.seq + 1);
     let successor = match state {
-        State::Active if !is_followed => Some(ring.sealer().make(next, now, soon)?),
+        State::Active if !is_followed => Some(sealer.make(next, now, soon)?),
         State::Active | State::Pending | State::Retiring | State::Ended => None,
     };
     let made = successor.as_ref().map(|sealed| sealed.key.clone());
-    if store.revoke_signing_key(key.public.clone(), successor).await? {
-        Ok(made)
-    } else {
-        Err(unknown())
+    match store.revoke_signing_key(key.public.clone(), successor).await? {
+        KeyRevoked::Done => Ok(made),
+        KeyRevoked::Unknown => Err(unknown()),
+        KeyRevoked::PlaceTaken => Err(KeeperFault::Race),
     }
 }
 

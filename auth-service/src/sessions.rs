@@ -27,7 +27,7 @@ pub struct Session {
     pub user_id: Uuid,
     /// What the client called itself.
     pub client_label: ClientLabel,
-    /// What its tokens are good for.
+    /// What its tokens are good for; none stands for everything that tokens are issued for.
     pub audiences: Vec<String>,
     /// When the user logged in.
     pub create_time: Time,

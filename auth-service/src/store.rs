@@ -26,6 +26,7 @@ use shared::{
 };
 use tokio::sync::Notify;
 
+pub use keys::KeyRevoked;
 pub use refresh::{Refresh, Refreshed, TokenPlace};
 pub use sessions::StoredToken;
 pub use trust::TrustState;

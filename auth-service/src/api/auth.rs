@@ -245,7 +245,9 @@ fn parse_login(request: LoginRequest, known: &[String]) -> Result<Login, Error> 
     let is_possible = request.login.chars().all(|c| c.is_ascii_graphic());
     let name = name_key(&request.login);
     let password = violations.check("password", Password::presented(request.password));
-    let audiences = narrow(known, &request.audiences, &mut violations);
+    let asked = narrow(known, &request.audiences, &mut violations);
+    // None is kept as none: it stands for all, with those that come later.
+    let audiences = if request.audiences.is_empty() { Vec::new() } else { asked };
     let client_label = violations.check("client_label", ClientLabel::parse(request.client_label));
     let login = password.zip(client_label).map(|(password, client_label)| Login {
         name,

@@ -54,7 +54,7 @@ impl<DB: Engine> Sessions<DB> {
         let first = StoredToken { hash: refresh.hash(), nonce: nonce()? };
         let session = self.lives.begin(account.user.id, client_label, audiences, &self.clock);
         self.store.open_session(session.clone(), first, account.password_version).await?;
-        let audiences = session.audiences.clone();
+        let audiences = self.audiences(&session.audiences);
         let access = signer.user(&session, audiences, self.lives.token_end(&session))?;
         Ok(Begun { session, access, refresh })
     }
@@ -70,8 +70,12 @@ impl<DB: Engine> Sessions<DB> {
         let place = self.store.place_of(token.hash()).await?.ok_or(Refusal::RefreshUnknown)?;
         // What is asked for in vain must not cost the token.
         let mut violations = Violations::new();
-        let audiences = narrow(&place.audiences, &audiences, &mut violations);
+        let audiences = narrow(&self.audiences(&place.audiences), &audiences, &mut violations);
         violations.finish(Some(()))?;
+        if audiences.is_empty() {
+            // The operator has taken away all that the session was for.
+            return Err(Refusal::RefreshUnknown.into());
+        }
         let mut successors: Vec<RefreshToken> =
             self.successors.iter().map(|key| key.of(&token, &place.nonce)).collect();
         let refresh = Refresh {
@@ -89,6 +93,16 @@ impl<DB: Engine> Sessions<DB> {
     }
 }
 
+impl<DB: Engine> Sessions<DB> {
+    /// What the tokens of a session are good for now: those of its audiences that there still are, or
+    /// all that there are if it names none.
+    fn audiences(&self, of_session: &[String]) -> Vec<String> {
+        let all = self.issuer.audiences().iter();
+        let is_meant = |name: &&String| of_session.is_empty() || of_session.contains(*name);
+        all.filter(is_meant).cloned().collect()
+    }
+}
+
 /// The audiences of these that are asked for; all of them, when none is.
 pub(super) fn narrow(
     known: &[String],
@@ -100,7 +114,8 @@ pub(super) fn narrow(
     }
     for (place, audience) in asked.iter().enumerate() {
         if !known.contains(audience) {
-            violations.add(&format!("audiences[{place}]"), "is no service of this server");
+            violations
+                .add(&format!("audiences[{place}]"), "is no service that tokens can be had for");
         }
     }
     let is_asked = |audience: &&String| asked.is_empty() || asked.contains(*audience);

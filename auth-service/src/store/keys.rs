@@ -39,7 +39,6 @@ impl<DB: Engine> SqlStore<DB> {
     }
 
     /// Revokes a signing key with all its tokens, and adds another in its stead if that is given.
-    /// When there is no such key, nothing is done and the answer is `false`.
     ///
     /// # Errors
     /// When the database is away.
@@ -47,7 +46,7 @@ impl<DB: Engine> SqlStore<DB> {
         &self,
         key: PublicKey,
         successor: Option<SealedKey>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<KeyRevoked, Failure> {
         self.submit(Revoke { key, successor }).await
     }
 
@@ -63,6 +62,17 @@ impl<DB: Engine> SqlStore<DB> {
     ) -> Result<bool, Failure> {
         self.submit(Reseal { old, sealed_seed }).await
     }
+}
+
+/// What has become of a key that was to be revoked. Unless it is done, nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRevoked {
+    /// It is revoked.
+    Done,
+    /// There is no such key.
+    Unknown,
+    /// Another process has added a key in the place of the successor.
+    PlaceTaken,
 }
 
 struct Add {
@@ -90,21 +100,25 @@ struct Revoke {
 }
 
 impl<DB: Engine> Act<DB> for Revoke {
-    type Answer = bool;
+    type Answer = KeyRevoked;
 
-    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<bool, Error> {
-        let delete = "delete from signing_keys where kid = $1 returning kid";
-        let statement = Statement::new(delete).bind(self.key.kid().to_owned());
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<KeyRevoked, Error> {
+        let lock = "update signing_keys set kid = kid where kid = $1 returning kid";
+        let statement = Statement::new(lock).bind(self.key.kid().to_owned());
         if at.all(statement).await?.is_empty() {
-            return Ok(false);
+            return Ok(KeyRevoked::Unknown);
         }
-        if let Some(successor) = &self.successor {
-            insert(at, successor).await?;
+        if let Some(successor) = &self.successor
+            && !insert(at, successor).await?
+        {
+            return Ok(KeyRevoked::PlaceTaken);
         }
+        let delete = "delete from signing_keys where kid = $1";
+        at.all(Statement::new(delete).bind(self.key.kid().to_owned())).await?;
         // Verifiers do not know the key any more; this tells them that they never will again.
         at.revoke(self.key.id(), Cause::KeyRevoke, at.now.plus(MAX_TOKEN_LIFE));
         at.change.keys();
-        Ok(true)
+        Ok(KeyRevoked::Done)
     }
 }
 

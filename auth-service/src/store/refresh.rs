@@ -221,11 +221,10 @@ fn place<DB: Engine>(row: &DB::Row) -> Result<TokenPlace, Error> {
     let corrupt =
         |_| Corrupt { table: "refresh_tokens", column: "nonce", id: session_id.to_string() };
     let nonce = nonce.try_into().map_err(corrupt)?;
-    let audiences: String = get::<DB, _>(row, "audiences")?;
     Ok(TokenPlace {
         user_id: get::<DB, _>(row, "user_id")?,
         session_id,
-        audiences: audiences.split(',').map(str::to_owned).collect(),
+        audiences: sessions::audiences::<DB>(row)?,
         nonce,
     })
 }

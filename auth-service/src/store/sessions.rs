@@ -297,18 +297,22 @@ pub(super) fn session<DB: Engine>(row: &DB::Row) -> Result<Session, Error> {
     let id: Uuid = get::<DB, _>(row, "id")?;
     let label = ClientLabel::parse(get::<DB, _>(row, "client_label")?);
     let corrupt = |column| Corrupt { table: "sessions", column, id: id.to_string() };
-    let audiences: String = get::<DB, _>(row, "audiences")?;
     Ok(Session {
         id,
         user_id: get::<DB, _>(row, "user_id")?,
         client_label: label.map_err(|_| corrupt("client_label"))?,
-        audiences: audiences.split(',').map(str::to_owned).collect(),
+        audiences: audiences::<DB>(row)?,
         create_time: time::<DB>(row, "create_time", id)?,
         last_use_time: time::<DB>(row, "last_use_time", id)?,
         idle_expire_time: time::<DB>(row, "idle_expire_time", id)?,
         expire_time: time::<DB>(row, "expire_time", id)?,
         token_expire_time: time::<DB>(row, "token_expire_time", id)?,
     })
+}
+
+pub(super) fn audiences<DB: Engine>(row: &DB::Row) -> Result<Vec<String>, Error> {
+    let names: String = get::<DB, _>(row, "audiences")?;
+    Ok(names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 fn time<DB: Engine>(row: &DB::Row, column: &'static str, id: Uuid) -> Result<Time, Error> {

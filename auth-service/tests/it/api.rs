@@ -22,6 +22,7 @@ mod issue_service_token;
 mod watch_trust;
 mod watch_trust_ends;
 mod watchers;
+mod watcher;
 mod guesses;
 mod guess_networks;
 mod guess_budgets;

@@ -3,21 +3,41 @@
 //! Several processes may share the database, and each saves what it hears. So a save only ever adds
 //! to what is there, as long as that goes far enough, and never takes it back.
 
+use std::time::Duration;
+
 use shared::{
     clock::Time,
     database::{Database, Engine, Statement, get},
     trust::{Head, News, PublicKey, Revocation, Snapshot},
 };
 
+use uuid::Uuid;
+
 use super::trust_rows::{self as rows, Digest};
 
-/// What is to be saved; see [`Update`](shared::trust::Update). Without `since` it is everything.
+/// What is to be saved; see [`Update`](shared::trust::Update).
 #[derive(Debug)]
 pub(crate) struct Said {
-    pub(crate) since: Option<Head>,
+    pub(crate) step: Step,
     pub(crate) head: Head,
     pub(crate) heard: Time,
     pub(crate) news: News,
+}
+
+/// How much of it is saved at once. What is too much for one write comes in parts, between which other
+/// writes have their turn. Until the last of them there is nothing that could be loaded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// What is new since this head.
+    Delta(Head),
+    /// Everything.
+    Whole,
+    /// Everything is about to come, by whoever has this number.
+    Begin(Uuid),
+    /// A part of it.
+    Part(Uuid),
+    /// The rest, and how far all of it goes.
+    End(Uuid),
 }
 
 /// What became of it.
@@ -27,6 +47,8 @@ pub(crate) enum Kept {
     Done,
     /// It does not fit to what is there: everything is needed.
     NotEnough,
+    /// Another process has saved more, or is about to.
+    Elsewhere,
 }
 
 /// The row of `trust_state`. No sequence is negative but that of a row that says nothing.
@@ -44,6 +66,10 @@ struct State {
 
 /// The only row's id.
 const ID: i64 = 1;
+/// The sequence of a row that says nothing.
+const NO_SEQUENCE: i64 = -1;
+/// How long after its last part somebody is waited for who saves everything in parts.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What a revocation has in place of a number of them, where both are selected.
 const NO_STATE: i64 = -1;
 /// Stands for a time that is none.
@@ -60,8 +86,9 @@ pub(super) async fn keep<DB: Engine>(
 ) -> Result<Kept, sqlx::Error> {
     let mut state = State::lock::<DB>(connection).await?;
     let is_ours = state.head.sequence >= 0 && state.head.epoch == said.head.epoch;
-    match said.since {
-        Some(since) => {
+    let mut kept = Kept::Done;
+    match said.step {
+        Step::Delta(since) => {
             let is_enough = since.epoch == state.head.epoch
                 && (0..=state.head.sequence).contains(&since.sequence);
             if !is_ours || !is_enough {
@@ -69,21 +96,40 @@ pub(super) async fn keep<DB: Engine>(
             }
             state.add::<DB>(connection, said).await?;
         }
-        None if is_ours
-            && state.head.sequence > said.head.sequence
-            && state.is_intact::<DB>(connection).await? =>
-        {
-            // Another process is further already.
+        Step::Whole | Step::Begin(_) if state.is_awaited(said.heard) => {
+            return Ok(Kept::Elsewhere);
         }
-        None => {
+        Step::Whole | Step::Begin(_)
+            if is_ours
+                && state.head.sequence > said.head.sequence
+                && state.is_intact::<DB>(connection).await? =>
+        {
+            kept = Kept::Elsewhere;
+        }
+        Step::Whole => {
             rows::clear::<DB>(connection).await?;
             state = State::nothing(said.head);
+            state.add::<DB>(connection, said).await?;
+        }
+        Step::Begin(number) => {
+            rows::clear::<DB>(connection).await?;
+            state = State::nothing(awaited(number));
+        }
+        Step::Part(number) | Step::End(number) => {
+            if state.head != awaited(number) {
+                return Ok(Kept::Elsewhere);
+            }
             state.add::<DB>(connection, said).await?;
         }
     }
     state.heard = state.heard.max(said.heard.micros());
     state.store::<DB>(connection).await?;
-    Ok(Kept::Done)
+    Ok(kept)
+}
+
+/// What stands in place of the head while everything comes in parts.
+pub(super) fn awaited(number: Uuid) -> Head {
+    Head { epoch: number, sequence: NO_SEQUENCE }
 }
 
 /// What is there; an error if it is damaged.
@@ -126,7 +172,7 @@ impl State {
 
     /// Reads the row, made if it is missing, and locks it for the rest of the transaction.
     async fn lock<DB: Engine>(connection: &mut DB::Connection) -> Result<Self, sqlx::Error> {
-        let nothing = Self::nothing(Head { epoch: uuid::Uuid::nil(), sequence: -1 });
+        let nothing = Self::nothing(Head { epoch: Uuid::nil(), sequence: NO_SEQUENCE });
         let statement = Statement::<DB>::new(format!(
             "insert into trust_state (id, {COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (id) do update set revocations = trust_state.revocations
@@ -199,6 +245,14 @@ impl State {
     fn count(&mut self, (change, digest): (i64, Digest)) {
         self.revocations += change;
         self.rows = self.rows.and(digest);
+    }
+
+    /// Whether somebody is about to save everything, and has not been silent for long.
+    fn is_awaited(&self, now: Time) -> bool {
+        let heard = Time::from_micros(self.heard);
+        self.head.sequence == NO_SEQUENCE
+            && self.head.epoch != Uuid::nil()
+            && heard.is_some_and(|heard| now < heard.plus(PATIENCE))
     }
 
     /// Whether the revocations are those that were saved.

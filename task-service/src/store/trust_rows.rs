@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::rows::json;
 
 /// How many rows a statement takes.
-const CHUNK: usize = 4096;
+pub(super) const CHUNK: usize = 4096;
 const COLUMNS: [Column; 2] = [("id", Kind::Uuid), ("expire_time", Kind::BigInt)];
 
 /// The hashes of things, all in one: in whatever order they come, and taken out again by being put

@@ -3,13 +3,16 @@
 
 use aws_lc_rs::rand;
 use shared::{
+    clock::Time,
     database::{Database, Door, Engine, Statement, get},
-    trust::{Snapshot, SnapshotStore, Update},
+    trust::{Head, News, Snapshot, SnapshotStore, Update},
 };
+use uuid::Uuid;
 
 use super::{
     operation::Operation,
-    trust::{self, Kept, Said},
+    trust::{self, Kept, Said, Step, awaited},
+    trust_rows::CHUNK,
 };
 use crate::{error::Error, pages::PageKey};
 
@@ -33,6 +36,25 @@ impl<DB: Engine> Vault<DB> {
         Ok(PageKey::new(&key))
     }
 
+    /// Keeps everything, without holding up the writes of users for long. When another process does
+    /// the same it is left to that one.
+    async fn keep_in_parts(&self, head: Head, time: Time, mut news: News) -> Result<(), Error> {
+        let (number, revocations) = (Uuid::new_v4(), std::mem::take(&mut news.revocations));
+        let begin = Said { step: Step::Begin(number), head, heard: time, news: News::default() };
+        if self.keep(begin).await? != Kept::Done {
+            return Ok(());
+        }
+        for part in revocations.chunks(CHUNK) {
+            let news = News { revocations: part.to_vec(), ..News::default() };
+            let said = Said { step: Step::Part(number), head: awaited(number), heard: time, news };
+            if self.keep(said).await? != Kept::Done {
+                return Ok(());
+            }
+        }
+        self.keep(Said { step: Step::End(number), head, heard: time, news }).await?;
+        Ok(())
+    }
+
     async fn keep(&self, said: Said) -> Result<Kept, Error> {
         Ok(self.door.submit(|slot| Operation::KeepTrust { said, slot }).await?)
     }
@@ -47,13 +69,17 @@ impl<DB: Engine> SnapshotStore for Vault<DB> {
 
     async fn save(&self, update: Update<'_>) -> Result<(), Error> {
         let Update { since, head, heard, news, all } = update;
-        if since.is_some() {
-            let said = Said { since, head, heard, news: news.clone() };
+        if let Some(since) = since {
+            let said = Said { step: Step::Delta(since), head, heard, news: news.clone() };
             if self.keep(said).await? == Kept::Done {
                 return Ok(());
             }
         }
-        self.keep(Said { since: None, head, heard, news: all() }).await?;
+        let news = all();
+        if news.revocations.len() > CHUNK {
+            return self.keep_in_parts(head, heard, news).await;
+        }
+        self.keep(Said { step: Step::Whole, head, heard, news }).await?;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tonic::{Code, Response};
 
 use super::{
     login, service_token,
-    watch_trust::{Watcher, end_one},
+    watcher::{Watcher, end_one},
 };
 
 on_every_engine!(

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     refresh, refreshed, session,
-    watch_trust::{Watcher, end_one},
+    watcher::{Watcher, end_one},
 };
 
 on_every_engine!(

@@ -5,8 +5,9 @@ use std::time::Duration;
 use auth_service::{
     config::LEAST_DELAY,
     keeper::{self, KeeperFault},
-    keys::{Key, KeyFault, State},
+    keys::{Key, KeyFault, Sealer, State},
     secret_key::Secrets,
+    store::KeyRevoked,
 };
 use shared::{
     database::Engine,
@@ -22,6 +23,8 @@ on_every_engine!(
     the_key_before_takes_over,
     a_key_that_signs_tomorrow_is_too_late,
     a_key_that_does_not_sign_is_missed_by_nobody,
+    a_key_whose_place_is_taken_follows_nobody,
+    keys_that_nobody_can_open_any_more_are_revoked_all_the_same,
     keys_are_sealed_anew,
     keys_that_do_not_open_are_not_sealed_anew,
 );
@@ -65,7 +68,8 @@ async fn a_key_that_is_revoked_is_gone_with_its_tokens<DB: Engine>(scene: Scene<
         let fault = keeper::revoke(&scene.store, &secrets, unknown, DELAY, &scene.clock).await;
         assert!(matches!(fault, Err(KeeperFault::Unknown(_))), "{fault:?}");
     }
-    assert!(!scene.store.revoke_signing_key(never(), None).await.unwrap());
+    let unknown = scene.store.revoke_signing_key(never(), None).await.unwrap();
+    assert_eq!(unknown, KeyRevoked::Unknown);
     assert_eq!(scene.head().await, before);
 
     assert_eq!(scene.revoke_key(&keys[0]).await, None);
@@ -75,7 +79,30 @@ async fn a_key_that_is_revoked_is_gone_with_its_tokens<DB: Engine>(scene: Scene<
     let revoked = (keys[0].public.id(), "KEY_REVOKE".to_owned(), last);
     assert_eq!(scene.revoked().await, [revoked]);
     assert_eq!(scene.head().await, before + 2, "a revocation, and other keys");
-    assert!(!scene.store.revoke_signing_key(keys[0].public.clone(), None).await.unwrap());
+    let again = scene.store.revoke_signing_key(keys[0].public.clone(), None).await.unwrap();
+    assert_eq!(again, KeyRevoked::Unknown);
+}
+
+async fn a_key_whose_place_is_taken_follows_nobody<DB: Engine>(scene: Scene<DB>) {
+    let keys = scene.make_keys(2).await;
+    let sealer = Sealer::new(&Secrets::only("one")).unwrap();
+    let late = sealer.make(2, scene.clock.now(), scene.clock.now()).unwrap();
+    let revoked = scene.store.revoke_signing_key(keys[1].public.clone(), Some(late)).await;
+    assert_eq!(revoked.unwrap(), KeyRevoked::PlaceTaken);
+    assert_eq!(scene.keys().await.len(), 2);
+    assert_eq!(scene.revoked().await, []);
+}
+
+async fn keys_that_nobody_can_open_any_more_are_revoked_all_the_same<DB: Engine>(scene: Scene<DB>) {
+    let [lost] = scene.make_keys(1).await.try_into().unwrap();
+    let secrets = Secrets::only("another");
+    let fault = keeper::open(&scene.store, &secrets, &scene.clock).await.unwrap_err();
+    assert!(matches!(fault, KeeperFault::Key(KeyFault::Sealed(_))), "{fault}");
+    let kid = lost.public.kid();
+    let next = keeper::revoke(&scene.store, &secrets, kid, DELAY, &scene.clock).await.unwrap();
+    scene.clock.advance(LEAST_DELAY);
+    let ring = keeper::open(&scene.store, &secrets, &scene.clock).await.unwrap();
+    assert_eq!(ring.active(scene.clock.now()).map(|key| key.key.clone()), next);
 }
 
 /// A key that is nowhere.

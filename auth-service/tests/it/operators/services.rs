@@ -48,7 +48,8 @@ async fn a_secret_is_printed_once_and_never_again(on: Engine) {
     let now: prost_types::Timestamp = server.clock.now().into();
     assert_eq!(list, format!("task-service trust.watch {now}\n"));
 
-    assert_eq!(server.operate("services remove task-service").await.unwrap(), "");
+    let said = server.operate("services remove task-service").await.unwrap();
+    assert_eq!(said, "task-service is removed, its tokens have ended\n");
     assert!(!is_let_in(&server, "task-service", secret).await);
     let gone = fault(server.operate("services remove task-service").await);
     assert_eq!(gone, "there is no such service");
@@ -66,7 +67,8 @@ async fn a_secret_is_kept_in_a_file_that_is_made_for_its_owner(on: Engine) {
         format!("services add {name} --secret-file {}", path.display())
     };
     for _ in 0..2 {
-        assert_eq!(server.operate(&add("task-service", &path)).await.unwrap(), "");
+        let said = server.operate(&add("task-service", &path)).await.unwrap();
+        assert_eq!(said, format!("task-service is registered by {}\n", path.display()));
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -131,7 +133,7 @@ async fn the_program_prints_the_secret_and_logs_none() {
     let file = directory.path().join("other.secret");
     let path = file.to_str().unwrap();
     let (printed, log) = call(&["services", "add", "other", "--secret-file", path]).await;
-    assert_eq!(printed, [""; 0]);
+    assert_eq!(printed, [format!("other is registered by {path}")]);
     said += &log;
     for arguments in [["services", "list"].as_slice(), &["keys", "rotate"], &["trust", "reset"]] {
         let (printed, log) = call(arguments).await;

@@ -42,12 +42,14 @@ async fn a_user_is_named_in_three_ways(on: Engine) {
     let mut anonymous = server.anonymous();
     for name in ["ann", "ANN", "ann@example.com", "Ann@Example.com", &ann.user.id] {
         for _ in 0..2 {
-            assert_eq!(server.operate(&format!("users disable {name}")).await.unwrap(), "");
+            let said = server.operate(&format!("users disable {name}")).await.unwrap();
+            assert_eq!(said, format!("{name} is disabled, every session has ended\n"));
         }
         let disabled = refused(login(&mut anonymous, "ann", PASSWORD).await);
         assert_eq!(disabled.kind(), (Code::FailedPrecondition, "USER_DISABLED"), "{name}");
         for _ in 0..2 {
-            assert_eq!(server.operate(&format!("users enable {name}")).await.unwrap(), "");
+            let said = server.operate(&format!("users enable {name}")).await.unwrap();
+            assert_eq!(said, format!("{name} may log in again\n"));
         }
         login(&mut anonymous, "ann", PASSWORD).await.unwrap();
     }
@@ -78,7 +80,8 @@ async fn a_password_is_read_from_a_line_and_ends_every_session(on: Engine) {
     let mut old = PASSWORD.to_owned();
     for (place, end) in ["\n", "", "\r\n", "\nand another line\n"].into_iter().enumerate() {
         let (new, line) = (format!("{NEW}{place}  "), format!("{NEW}{place}  {end}"));
-        assert_eq!(server.operate_with("users set-password ann", &line).await.unwrap(), "");
+        let said = server.operate_with("users set-password ann", &line).await.unwrap();
+        assert_eq!(said, "ann has another password, every session has ended\n");
         assert!(!logs_in(&mut anonymous, "ann", &old).await);
         assert!(logs_in(&mut anonymous, "ann", &new).await, "{line:?}");
         old = new;

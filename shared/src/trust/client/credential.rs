@@ -59,7 +59,11 @@ impl Credential {
             Secret::InFile(path) => path,
         };
         let text = fs::read_to_string(path);
-        let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = text.map_err(|error| {
+            let (file, service) = (path.display(), &self.service);
+            let advice = format!("auth-service services add {service} --secret-file {file}");
+            format!("{file}: {error}; `{advice}` makes it")
+        })?;
         match one_line(&text) {
             "" => Err(format!("{} is empty", path.display())),
             secret => Ok(secret.into()),
