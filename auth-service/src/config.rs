@@ -245,6 +245,7 @@ mod tests {
                 ("AUTH_GUESS_LIMIT", "10"),
                 ("AUTH_ACCOUNT_GUESS_LIMIT", "0/1h"),
                 ("AUTH_NETWORK_GUESS_LIMIT", "300/25h"),
+                ("AUTH_LOGIN_LIMIT", "many"),
                 ("AUTH_REGISTER_LIMIT", "1000001/1h"),
                 ("AUTH_TRUSTED_PROXIES", "10.0.0.0/8, proxy.example"),
             ],
@@ -268,6 +269,7 @@ mod tests {
              AUTH_GUESS_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
              AUTH_ACCOUNT_GUESS_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
              AUTH_NETWORK_GUESS_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
+             AUTH_LOGIN_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
              AUTH_REGISTER_LIMIT must be a number and a time, as 10/10m: 1 to 1000000 in 1s to 24h\n\
              AUTH_TRUSTED_PROXIES has \"proxy.example\": must be addresses and networks separated by commas, as 192.0.2.1,10.0.0.0/8"
         );

@@ -131,9 +131,10 @@ impl From<Error> for Status {
 
 /// In whole seconds, and so that it may be tried again when they are over.
 fn too_many_attempts(wait: Duration) -> Status {
-    let delay = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-    let message = "too many attempts; wait before the next one";
-    retry_after(delay, Code::ResourceExhausted, "TOO_MANY_ATTEMPTS", message)
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let message = format!("too many attempts; the next one may be made in {seconds} s");
+    let delay = Duration::from_secs(seconds);
+    retry_after(delay, Code::ResourceExhausted, "TOO_MANY_ATTEMPTS", &message)
 }
 
 impl From<Refusal> for Status {

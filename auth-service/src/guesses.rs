@@ -6,6 +6,9 @@
 //! whoever empties them elsewhere locks nobody out. A name that nobody has is an account like any
 //! other.
 //!
+//! A success takes from a bucket too, a large one of the account: each login may end in a revocation,
+//! which every verifier has to remember.
+//!
 //! Buckets are known by keys that tell nobody whose they are: the database holds no name and no
 //! address for their sake.
 
@@ -32,8 +35,8 @@ pub struct Attempt {
     strict: Bucket,
     /// Those that it takes from unless `known` is on record. A success puts it back.
     loose: Vec<Bucket>,
-    /// What a success puts on record: that the account is used from this network.
-    known: Option<Uuid>,
+    /// What a success puts on record. There must be room for it.
+    success: Option<Success>,
 }
 
 /// An attempt that has taken its place. Dropped, it keeps it: then it was a wrong guess.
@@ -42,7 +45,16 @@ pub struct Attempt {
 pub struct Taken {
     /// The buckets that it took from, the strict one first.
     taken: Vec<Bucket>,
-    known: Option<Uuid>,
+    success: Option<Success>,
+}
+
+/// What is on record of the passwords that were right.
+#[derive(Debug, Clone, Copy)]
+struct Success {
+    /// The key under which it is that the account is used from this network.
+    known: Uuid,
+    /// The bucket of the account that each takes from.
+    bucket: Bucket,
 }
 
 /// What is to be on record: under each key until when.
@@ -61,10 +73,9 @@ impl Attempt {
         self.loose.iter().chain([&self.strict]).map(|bucket| bucket.key)
     }
 
-    /// The key under which it is on record that the account is used from this network.
-    #[must_use]
-    pub fn known(&self) -> Option<Uuid> {
-        self.known
+    /// The keys of everything that tells whether it may be made.
+    pub fn keys(&self) -> impl Iterator<Item = Uuid> {
+        self.buckets().chain(self.success.iter().flat_map(Success::keys))
     }
 
     /// Takes from all its buckets, or from none. `end_time` is until when something is on record.
@@ -76,7 +87,7 @@ impl Attempt {
         now: Time,
         end_time: impl Fn(Uuid) -> Time,
     ) -> Result<(Taken, Changes), Duration> {
-        let known = self.known.is_some_and(|key| end_time(key) > now);
+        let known = self.success.is_some_and(|success| end_time(success.known) > now);
         let mut taken = vec![self.strict];
         if !known {
             taken.extend(&self.loose);
@@ -88,7 +99,12 @@ impl Attempt {
                 Err(wait) => longest = longest.max(wait),
             }
         }
-        let taken = Taken { taken, known: self.known };
+        if let Some(Success { bucket, .. }) = self.success
+            && let Err(wait) = bucket.rate.take(end_time(bucket.key), now)
+        {
+            longest = longest.max(wait);
+        }
+        let taken = Taken { taken, success: self.success };
         if longest.is_zero() { Ok((taken, changes)) } else { Err(longest) }
     }
 }
@@ -96,7 +112,8 @@ impl Attempt {
 impl Taken {
     /// The keys of everything that is kept about it.
     pub fn keys(&self) -> impl Iterator<Item = Uuid> {
-        self.taken.iter().map(|bucket| bucket.key).chain(self.known)
+        let success = self.success.iter().flat_map(Success::keys);
+        self.taken.iter().map(|bucket| bucket.key).chain(success)
     }
 
     /// What changes when it has not come about.
@@ -107,11 +124,22 @@ impl Taken {
 
     /// What changes when the password was right: it was no guess, nor were those before it.
     pub fn forgive(&self, now: Time, end_time: impl Fn(Uuid) -> Time) -> Changes {
-        let mut changes = self.give_back(end_time);
+        let mut changes = self.give_back(&end_time);
         if let Some((_, full_time)) = changes.first_mut() {
             *full_time = now;
         }
-        changes.extend(self.known.map(|key| (key, now.plus(MEMORY))));
+        if let Some(Success { known, bucket }) = self.success {
+            changes.push((known, now.plus(MEMORY)));
+            // Of many at once all may come when there is room for one.
+            let full_time = bucket.rate.take(end_time(bucket.key), now);
+            changes.extend(full_time.ok().map(|full_time| (bucket.key, full_time)));
+        }
         changes
+    }
+}
+
+impl Success {
+    fn keys(&self) -> [Uuid; 2] {
+        [self.known, self.bucket.key]
     }
 }

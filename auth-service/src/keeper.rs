@@ -108,20 +108,20 @@ pub async fn revoke<DB: Engine>(
     let now = clock.now();
     let keys = list(store, clock).await?;
     let unknown = || KeeperFault::Unknown(kid.to_owned());
-    let (state, key) = keys.iter().find(|(_, key)| key.public.kid() == kid).ok_or_else(unknown)?;
+    let (_, key) = keys.iter().find(|(_, key)| key.public.kid() == kid).ok_or_else(unknown)?;
     let others = || keys.iter().filter(|(_, other)| other.seq != key.seq);
     // The one before it takes over at once, if there is one: its tokens are known everywhere.
     let stands_alone = !others().any(|(state, _)| *state == State::Retiring);
     let delay = if stands_alone { LEAST_DELAY } else { delay };
     let soon = now.plus(delay);
     // The one after it may not sign before tomorrow: then no token could be issued until then.
-    let is_followed =
-        others().any(|(state, other)| *state == State::Pending && other.activate_time <= soon);
+    let is_followed = others().any(|(state, other)| match state {
+        State::Active => true,
+        State::Pending => other.activate_time <= soon,
+        State::Retiring | State::Ended => false,
+    });
     let next = keys.last().map_or(FIRST, |(_, key)| key.seq + 1);
-    let successor = match state {
-        State::Active if !is_followed => Some(sealer.make(next, now, soon)?),
-        State::Active | State::Pending | State::Retiring | State::Ended => None,
-    };
+    let successor = if is_followed { None } else { Some(sealer.make(next, now, soon)?) };
     let made = successor.as_ref().map(|sealed| sealed.key.clone());
     match store.revoke_signing_key(key.public.clone(), successor).await? {
         KeyRevoked::Done => Ok(made),
@@ -159,6 +159,5 @@ pub async fn list<DB: Engine>(
     clock: &Clock,
 ) -> Result<Vec<(State, Key)>, KeeperFault> {
     let keys: Vec<Key> = store.signing_keys().await?.into_iter().map(|sealed| sealed.key).collect();
-    let times: Vec<_> = keys.iter().map(|key| key.activate_time).collect();
-    Ok(states(&times, clock.now()).into_iter().zip(keys).collect())
+    Ok(states(&keys, clock.now()).into_iter().zip(keys).collect())
 }

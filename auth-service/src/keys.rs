@@ -60,23 +60,27 @@ pub enum State {
     Ended,
 }
 
-/// What each of the keys does at this moment, given when each begins to sign, in that order.
-///
-/// The latest that has begun signs. If none has, because this machine's clock is behind, the first
-/// signs: there is always exactly one.
-#[must_use]
-pub fn states(activate_times: &[Time], now: Time) -> Vec<State> {
-    let active = activate_times.iter().rposition(|time| *time <= now).unwrap_or_default();
-    let successors = activate_times.iter().skip(1).map(Some).chain([None]);
-    let state = |(place, successor): (usize, Option<&Time>)| match successor {
-        _ if place > active => State::Pending,
-        Some(time) if place < active => {
-            let last_token_ends = time.plus(MAX_TOKEN_LIFE).plus(LEEWAY);
+impl Key {
+    /// When it begins to sign, whatever the clock of this machine says: the very first waits for nobody.
+    fn start(&self) -> Time {
+        if self.seq == FIRST { Time::MIN } else { self.activate_time }
+    }
+}
+
+/// What each of the keys does at this moment, in the order in which they sign: the latest that has
+/// begun is the one that does.
+pub fn states<'k>(keys: impl IntoIterator<Item = &'k Key>, now: Time) -> Vec<State> {
+    let starts: Vec<Time> = keys.into_iter().map(Key::start).collect();
+    let begun = starts.iter().rposition(|start| *start <= now).map_or(0, |last| last + 1);
+    let state = |place: usize| match starts.get(place + 1) {
+        _ if place >= begun => State::Pending,
+        Some(successor) if place + 1 < begun => {
+            let last_token_ends = successor.plus(MAX_TOKEN_LIFE).plus(LEEWAY);
             if now <= last_token_ends { State::Retiring } else { State::Ended }
         }
         _ => State::Active,
     };
-    successors.enumerate().take(activate_times.len()).map(state).collect()
+    (0..starts.len()).map(state).collect()
 }
 
 impl fmt::Display for State {
@@ -107,13 +111,17 @@ mod tests {
     use State::{Active, Ended, Pending, Retiring};
 
     use super::*;
+    use crate::secret_key::Secrets;
 
     #[test]
     fn a_state_follows_from_the_times() {
         let at = Time::from_seconds;
         let life = i64::try_from((MAX_TOKEN_LIFE + LEEWAY).as_secs()).unwrap();
-        let times = [at(1_000), at(2_000), at(3_000)];
+        let sealer = Sealer::new(&Secrets::only("one")).unwrap();
+        let key = |seq| sealer.make(seq, at(0), at(1_000 * seq)).unwrap().key;
+        let keys = [key(FIRST), key(2), key(3)];
         for (now, expected) in [
+            // The very first signs at once, though the clock is behind.
             (0, [Active, Pending, Pending]),
             (1_000, [Active, Pending, Pending]),
             (1_999, [Active, Pending, Pending]),
@@ -123,9 +131,10 @@ mod tests {
             (2_001 + life, [Ended, Retiring, Active]),
             (3_001 + life, [Ended, Ended, Active]),
         ] {
-            assert_eq!(states(&times, at(now)), expected, "at {now}");
+            assert_eq!(states(&keys, at(now)), expected, "at {now}");
         }
         assert_eq!(states(&[], at(0)), []);
-        assert_eq!(states(&[at(5)], at(0)), [Active]);
+        // When the one before has been revoked, nothing may be signing.
+        assert_eq!(states(&keys[1..], at(1_999)), [Pending, Pending]);
     }
 }

@@ -15,6 +15,7 @@ use aws_lc_rs::{
     rand,
 };
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use shared::env::read_secret_file;
 
 use crate::config::{LEAST_SECRET, SecretKey, SecretKeys};
 
@@ -106,8 +107,7 @@ pub struct SecretKeyFault {
 }
 
 fn read(path: &Path) -> io::Result<SecretString> {
-    let text = Zeroizing::new(fs::read_to_string(path)?);
-    let secret = SecretString::from(text.trim_end());
+    let secret = read_secret_file(path)?;
     if secret.expose_secret().len() < LEAST_SECRET {
         return Err(io::Error::new(ErrorKind::InvalidData, "too short for a secret key"));
     }

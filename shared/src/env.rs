@@ -1,11 +1,11 @@
 //! Settings out of the environment and the file `.env`, every fault reported at once.
 
 mod duration;
+mod secret_file;
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Display,
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use duration::show;
 
 pub use duration::parse as parse_duration;
+pub use secret_file::read as read_secret_file;
 
 /// The settings of one service: what its variables say, and what is wrong with them.
 pub struct Env {
@@ -222,20 +223,11 @@ impl Env {
     }
 
     fn read_secret(&mut self, name: &str, path: &Path) -> Option<SecretString> {
-        match fs::read_to_string(path) {
-            Ok(text) if text.trim().is_empty() => {
-                self.fault(
-                    &format!("{name}_FILE"),
-                    format!("names {}, which is empty", path.display()),
-                );
-                None
-            }
-            Ok(text) => Some(text.strip_suffix('\n').unwrap_or(&text).into()),
-            Err(fault) => {
-                self.fault(&format!("{name}_FILE"), format!("names {}: {fault}", path.display()));
-                None
-            }
-        }
+        let read = read_secret_file(path);
+        let fault = |fault| {
+            self.fault(&format!("{name}_FILE"), format!("names {}: {fault}", path.display()));
+        };
+        read.map_err(fault).ok()
     }
 }
 
@@ -276,7 +268,7 @@ mod tests {
     #[test]
     fn a_secret_may_be_in_a_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "from a file\n").unwrap();
+        std::fs::write(file.path(), "from a file\n").unwrap();
         let path = file.path().display().to_string();
         let mut env = Env::of("T_", [("T_KEY_FILE", path.as_str())]);
         assert_eq!(env.secret("T_KEY").unwrap().expose_secret(), "from a file");
@@ -289,7 +281,7 @@ mod tests {
     #[test]
     fn the_file_yields_to_the_process_and_a_misspelt_name_in_it_is_a_fault() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "T_A=\"1\"\n# a comment\nOTHER=x\nT_MISSPELT=2\n").unwrap();
+        std::fs::write(file.path(), "T_A=\"1\"\n# a comment\nOTHER=x\nT_MISSPELT=2\n").unwrap();
         let mut env = Env::of("T_", []);
         env.read_file(file.path());
         assert_eq!(env.number("T_A", 0, 0, 9), 1);

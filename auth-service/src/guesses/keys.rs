@@ -6,7 +6,7 @@ use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Attempt, Bucket, Limits};
+use super::{Attempt, Bucket, Limits, Success};
 use crate::{keys::KeyFault, network::Network, secret_key::derive};
 
 /// What the derived key is for.
@@ -35,6 +35,7 @@ enum Purpose {
     Network = 3,
     Known = 4,
     Register = 5,
+    Success = 6,
 }
 
 impl Guesses {
@@ -51,7 +52,7 @@ impl Guesses {
     #[must_use]
     pub fn password(&self, whose: Whose<'_>, network: Network) -> Attempt {
         let (account, network) = (whose.bytes(), network.bytes());
-        let Limits { pair, account: of_account, network: of_network, .. } = self.limits;
+        let Limits { pair, account: of_account, network: of_network, login, .. } = self.limits;
         let bucket = |purpose, parts, rate| Bucket { key: self.name(purpose, parts), rate };
         Attempt {
             strict: bucket(Purpose::Pair, [&account, &network], pair),
@@ -59,7 +60,10 @@ impl Guesses {
                 bucket(Purpose::Account, [&account, &[]], of_account),
                 bucket(Purpose::Network, [&[], &network], of_network),
             ],
-            known: Some(self.name(Purpose::Known, [&account, &network])),
+            success: Some(Success {
+                known: self.name(Purpose::Known, [&account, &network]),
+                bucket: bucket(Purpose::Success, [&account, &[]], login),
+            }),
         }
     }
 
@@ -67,7 +71,7 @@ impl Guesses {
     #[must_use]
     pub fn registration(&self, network: Network) -> Attempt {
         let key = self.name(Purpose::Register, [&[], &network.bytes()]);
-        Attempt { strict: Bucket { key, rate: self.limits.register }, loose: vec![], known: None }
+        Attempt { strict: Bucket { key, rate: self.limits.register }, loose: vec![], success: None }
     }
 
     /// What a bucket is known by. Each part follows its length, so no two say the same.
@@ -109,7 +113,8 @@ mod tests {
 
     fn guesses(secret: &str) -> Guesses {
         let rate = Rate::new(1, Duration::from_secs(1));
-        let limits = Limits { pair: rate, account: rate, network: rate, register: rate };
+        let limits =
+            Limits { pair: rate, account: rate, network: rate, login: rate, register: rate };
         Guesses::new(&secret.to_owned().into(), limits).unwrap()
     }
 
@@ -127,7 +132,7 @@ mod tests {
                 let network = network(address);
                 for account in [Whose::User(id), Whose::Nobody("ann"), Whose::Nobody("anna")] {
                     let attempt = guesses.password(account, network);
-                    keys.extend([attempt.strict.key, attempt.known.unwrap()]);
+                    keys.extend([attempt.strict.key, attempt.success.unwrap().known]);
                 }
                 keys.push(guesses.registration(network).strict.key);
             }
@@ -140,16 +145,15 @@ mod tests {
     fn an_account_is_one_from_everywhere_and_a_network_for_everybody() {
         let guesses = guesses("one");
         let loose = |account, address| {
-            let [account, network] = guesses.password(account, network(address)).loose[..] else {
-                panic!("two loose buckets")
-            };
-            (account.key, network.key)
+            let attempt = guesses.password(account, network(address));
+            let [account, network] = attempt.loose[..] else { panic!("two loose buckets") };
+            ([account.key, attempt.success.unwrap().bucket.key], network.key)
         };
         let (ann, bob) = (Whose::User(Uuid::from_u128(1)), Whose::Nobody("bob"));
         let (ann_here, here) = loose(ann, "192.0.2.1");
         let (ann_elsewhere, there) = loose(ann, "192.0.2.2");
         let (bob_here, here_too) = loose(bob, "192.0.2.1");
         assert_eq!((ann_here, here), (ann_elsewhere, here_too));
-        assert!(ann_here != bob_here && here != there);
+        assert!(ann_here.iter().all(|key| !bob_here.contains(key)) && here != there);
     }
 }

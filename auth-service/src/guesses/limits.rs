@@ -18,6 +18,8 @@ pub struct Limits {
     pub account: Rate,
     /// `AUTH_NETWORK_GUESS_LIMIT`: passwords from one network of accounts that do not know it.
     pub network: Rate,
+    /// `AUTH_LOGIN_LIMIT`: right passwords of one account, from wherever.
+    pub login: Rate,
     /// `AUTH_REGISTER_LIMIT`: registrations from one network.
     pub register: Rate,
 }
@@ -29,6 +31,7 @@ impl Limits {
             pair: env.get("AUTH_GUESS_LIMIT", Rate::new(10, 10 * MINUTE)),
             account: env.get("AUTH_ACCOUNT_GUESS_LIMIT", Rate::new(100, HOUR)),
             network: env.get("AUTH_NETWORK_GUESS_LIMIT", Rate::new(300, HOUR)),
+            login: env.get("AUTH_LOGIN_LIMIT", Rate::new(3_600, HOUR)),
             register: env.get("AUTH_REGISTER_LIMIT", Rate::new(100, HOUR)),
         }
     }

@@ -64,10 +64,8 @@ impl KeyRing {
     #[must_use]
     pub fn active(&self, now: Time) -> Option<Arc<SigningKey>> {
         let keys = self.keys.load();
-        let active = states_of(&keys, now).into_iter().position(|state| state == State::Active)?;
-        let key = keys.get(active)?;
-        // The very first waits for nobody, though this machine's clock may be behind.
-        (key.key.activate_time <= now || key.key.seq == FIRST).then(|| Arc::clone(key))
+        let mut with_states = states_of(&keys, now).into_iter().zip(keys.iter());
+        with_states.find(|(state, _)| *state == State::Active).map(|(_, key)| Arc::clone(key))
     }
 
     /// The keys that a token in force may be signed with, or soon will be, and what they do.
@@ -81,8 +79,7 @@ impl KeyRing {
 }
 
 fn states_of(keys: &[Arc<SigningKey>], now: Time) -> Vec<State> {
-    let times: Vec<Time> = keys.iter().map(|signing| signing.key.activate_time).collect();
-    states(&times, now)
+    states(keys.iter().map(|signing| &signing.key), now)
 }
 
 #[cfg(test)]

@@ -216,7 +216,7 @@ impl Guess {
     /// The keys that tell whether it is refused.
     fn asks(&self) -> Vec<Uuid> {
         match self {
-            Self::Take { attempt, .. } => attempt.buckets().chain(attempt.known()).collect(),
+            Self::Take { attempt, .. } => attempt.keys().collect(),
             Self::Forgive { .. } | Self::GiveBack { .. } | Self::Sweep { .. } => Vec::new(),
         }
     }

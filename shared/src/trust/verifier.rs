@@ -158,7 +158,14 @@ impl Verifier {
     /// Tells those who wait for it whether it can decide upon tokens now. Time alone can end that.
     pub fn look_at_readiness(&self) {
         let ready = !self.known.keys().is_empty() && !self.is_stale();
-        self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
+        if self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready) {
+            let silent_seconds = self.staleness().map(|staleness| staleness.as_secs());
+            if ready {
+                tracing::info!("tokens can be verified");
+            } else {
+                tracing::error!(silent_seconds, "tokens can not be verified any more");
+            }
+        }
     }
 
     /// Waits until somebody shows a token that can not be decided upon.

@@ -24,6 +24,7 @@ const AUTH: [(&str, &str); 8] = [
     ("AUTH_GUESS_LIMIT", "1000000/1s"),
     ("AUTH_ACCOUNT_GUESS_LIMIT", "1000000/1s"),
     ("AUTH_NETWORK_GUESS_LIMIT", "1000000/1s"),
+    ("AUTH_LOGIN_LIMIT", "1000000/1s"),
     ("AUTH_REGISTER_LIMIT", "1000000/1s"),
     ("RUST_LOG", "info,access=off"),
 ];

@@ -6,12 +6,15 @@ use e2e::{AuthServer, Engine, PASSWORD, Person, clock, on_every_engine, until};
 use shared::pb::auth::{ChangePasswordRequest, UpdateCurrentUserRequest, User};
 
 use super::{
+    credentials,
     guesses::{Answer, answer, enter, guess, guess_at_once, keys},
+    start,
     update_current_user::update,
 };
 
 on_every_engine!(
     whatever_asks_for_the_password_counts,
+    right_passwords_of_one_account_are_limited_too,
     servers_on_one_database_count_together,
     a_restart_forgets_no_guess,
     what_makes_no_difference_any_more_is_deleted,
@@ -62,6 +65,24 @@ async fn whatever_asks_for_the_password_counts(on: Engine) {
         assert_eq!(change(&mut ann, WRONG).await, Answer::Wrong);
     }
     assert_eq!(rename(&mut ann, NEW).await, Answer::Later(60));
+}
+
+async fn right_passwords_of_one_account_are_limited_too(on: Engine) {
+    let server = start(on, [("AUTH_LOGIN_LIMIT", "4/1h")]).await;
+    let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
+    assert_eq!(enter(&mut ann, "ann").await, Answer::Right);
+    assert_eq!(guess(&mut ann, "ann", 5).await, [Answer::Wrong; 5], "these do not count here");
+    assert_eq!(rename(&mut ann, PASSWORD).await, Answer::Right);
+    assert_eq!(change(&mut ann, PASSWORD).await, Answer::Right);
+    for _ in 0..2 {
+        assert_eq!(enter(&mut ann, "annabel").await, Answer::Later(900));
+        assert_eq!(guess(&mut ann, "annabel", 1).await, [Answer::Later(900)], "right or wrong");
+        assert_eq!(rename(&mut ann, NEW).await, Answer::Later(900));
+    }
+    assert_eq!(enter(&mut bob, "bob").await, Answer::Right);
+    server.clock.advance(Duration::from_mins(15));
+    let login = credentials("annabel", NEW);
+    assert_eq!(answer(ann.auth.login(login).await), Answer::Right);
 }
 
 async fn servers_on_one_database_count_together(on: Engine) {

@@ -93,7 +93,7 @@ async fn a_secret_that_is_too_short_is_refused(on: Engine) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
     let (short, long) = ("s".repeat(31), "s".repeat(513));
-    for bad in ["", "short\n", &short, &format!("{short}   \n"), &long] {
+    for bad in ["", "   \n", "short\n", &short, &format!("{short}\r\n"), &long] {
         fs::write(&path, bad).unwrap();
         let line = format!("services add task-service --secret-file {}", path.display());
         let said = fault(server.operate(&line).await);

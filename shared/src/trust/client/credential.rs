@@ -1,11 +1,10 @@
 //! What a service proves itself to the issuer with.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+
+use crate::env::read_secret_file;
 
 /// The name of a service and the secret that the issuer's operator was given for it.
 #[derive(Debug, Clone)]
@@ -27,7 +26,7 @@ impl Credential {
         Self { service: service.into(), secret: Secret::InHand(secret) }
     }
 
-    /// A service whose secret is in a file, less one line end. It is read anew for each connection,
+    /// A service whose secret is in a file, less the end of its line. It is read anew for each connection,
     /// so it may come later, and it may change.
     #[must_use]
     pub fn in_file(service: impl Into<String>, path: impl Into<PathBuf>) -> Self {
@@ -58,46 +57,35 @@ impl Credential {
             Secret::InHand(secret) => return Ok(secret.clone()),
             Secret::InFile(path) => path,
         };
-        let text = fs::read_to_string(path);
-        let text = text.map_err(|error| {
+        read_secret_file(path).map_err(|error| {
             let (file, service) = (path.display(), &self.service);
             let advice = format!("auth-service services add {service} --secret-file {file}");
             format!("{file}: {error}; `{advice}` makes it")
-        })?;
-        match one_line(&text) {
-            "" => Err(format!("{} is empty", path.display())),
-            secret => Ok(secret.into()),
-        }
+        })
     }
-}
-
-/// A text less the end of its last line.
-fn one_line(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use secrecy::ExposeSecret;
 
     use super::*;
 
     #[test]
-    fn a_file_may_come_later_and_change_and_loses_one_line_end() {
+    fn a_file_may_come_later_and_change() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("task.secret");
         let credential = Credential::in_file("task-service", &path);
         assert_eq!(credential.file(), Some(path.as_path()));
         assert!(credential.secret().unwrap_err().contains("task.secret"));
-        for (text, secret) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a \n\n", "a \n")] {
-            fs::write(&path, text).unwrap();
-            assert_eq!(credential.secret().unwrap().expose_secret(), secret, "{text:?}");
+        for secret in ["one", "two"] {
+            fs::write(&path, format!("{secret}\n")).unwrap();
+            assert_eq!(credential.secret().unwrap().expose_secret(), secret);
         }
-        for text in ["", "\n"] {
-            fs::write(&path, text).unwrap();
-            assert!(credential.secret().unwrap_err().ends_with("is empty"));
-        }
+        fs::write(&path, "\n").unwrap();
+        assert!(credential.secret().unwrap_err().contains("it is empty"));
     }
 
     #[test]

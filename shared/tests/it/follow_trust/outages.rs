@@ -161,6 +161,8 @@ async fn unknown_keys_ask_for_nothing_while_the_issuer_is_heard_of() {
 
 #[tokio::test]
 async fn a_service_starts_from_its_store_while_the_issuer_is_dead() {
+    let log = Log::default();
+    let listening = log.listen();
     let scene = Scene::untrusting();
     let saved = Snapshot {
         head: news(5).head.unwrap(),
@@ -176,6 +178,8 @@ async fn a_service_starts_from_its_store_while_the_issuer_is_dead() {
     // Nobody is heard of, and time alone ends it.
     pair.scene.clock.advance(Duration::from_mins(12));
     soon(ready.wait_for(|ready| !*ready)).await.unwrap();
+    drop(listening);
+    assert_eq!(log.count("tokens can not be verified any more silent_seconds=1020"), 1);
     pair.start_issuer();
     let stream = pair.opened().await;
     assert_eq!(stream.head, news(5).head);
