@@ -148,13 +148,13 @@ impl<DB: Engine> Feed<DB> {
     /// Reads the head, and what has come before it since the last time.
     async fn look(&self) -> Result<(), Unread> {
         let before = Arc::clone(&self.seen.borrow());
-        let (at, state) = (Instant::now(), self.in_time(self.store.trust_state()).await?);
+        let at = Instant::now();
+        let (state, sealed) = self.in_time(self.store.trust()).await?;
         let (old, new) = (before.state.head, state.head);
-        if new != old {
-            let sealed = self.in_time(self.store.signing_keys()).await?;
-            if let Err(error) = self.ring.replace(&sealed) {
-                tracing::error!(%error, "a new signing key can not be used");
-            }
+        if new != old
+            && let Err(error) = self.ring.replace(&sealed)
+        {
+            tracing::error!(%error, "a new signing key can not be used");
         }
         // Another epoch, or a head that has gone back, is another database: everything is new. So it is
         // to a verifier that has forgotten too much because the clock was set forward and back.

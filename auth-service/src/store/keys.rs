@@ -160,7 +160,7 @@ async fn insert<DB: Engine>(
     Ok(!at.all(statement).await?.is_empty())
 }
 
-fn key<DB: Engine>(row: &DB::Row) -> Result<SealedKey, Error> {
+pub(super) fn key<DB: Engine>(row: &DB::Row) -> Result<SealedKey, Error> {
     let kid: String = get::<DB, _>(row, "kid")?;
     let corrupt = |column| Corrupt { table: "signing_keys", column, id: kid.clone() };
     let time = |column| -> Result<Time, Error> {

@@ -11,10 +11,10 @@ use sqlx::Error;
 use uuid::Uuid;
 
 use super::{
-    SqlStore,
+    SqlStore, keys,
     operation::{Act, Transaction},
 };
-use crate::{error::Error as Failure, revocations::Cause};
+use crate::{error::Error as Failure, keys::SealedKey, revocations::Cause};
 
 /// How long a revocation is kept after the last token that it hits has expired: a clock that is an
 /// hour ahead for a while must not bring anything back.
@@ -94,23 +94,21 @@ pub struct TrustState {
 }
 
 impl<DB: Engine> SqlStore<DB> {
-    /// How far everything goes that verifiers must know.
+    /// How far everything goes that verifiers must know, and the signing keys, as both were at one
+    /// moment: a key that is missing has been revoked by then, or has ended.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn trust_state(&self) -> Result<TrustState, Failure> {
-        let select = "select epoch, sequence, forgotten_time from trust_head where id = 1";
+    pub async fn trust(&self) -> Result<(TrustState, Vec<SealedKey>), Failure> {
+        let select = "select h.epoch, h.sequence, h.forgotten_time, k.seq, k.kid, k.public_key,
+                             k.sealed_seed, k.create_time, k.activate_time
+                      from trust_head h left join signing_keys k on true
+                      where h.id = 1 order by k.seq";
         let rows = self.database.read(Statement::new(select)).await?;
-        let row = rows.first().ok_or(Error::RowNotFound)?;
-        let forgotten = Time::from_micros(get::<DB, _>(row, "forgotten_time")?);
-        let corrupt = || Corrupt { table: "trust_head", column: "forgotten_time", id: "1".into() };
-        Ok(TrustState {
-            head: Head {
-                epoch: get::<DB, _>(row, "epoch")?,
-                sequence: get::<DB, _>(row, "sequence")?,
-            },
-            forgotten: forgotten.ok_or_else(corrupt).map_err(Error::from)?,
-        })
+        let first = rows.first().ok_or(Error::RowNotFound)?;
+        let has_keys = get::<DB, Option<i64>>(first, "seq")?.is_some();
+        let keys = rows.iter().filter(|_| has_keys).map(keys::key::<DB>);
+        Ok((state::<DB>(first)?, keys.collect::<Result<_, _>>()?))
     }
 
     /// What has been revoked after one place in the sequence and up to another, in order, `most` at the
@@ -224,6 +222,13 @@ impl<DB: Engine> Act<DB> for Sweep {
                       returning sequence";
         Ok(at.all(Statement::new(delete).bind(self.most)).await?.len())
     }
+}
+
+fn state<DB: Engine>(row: &DB::Row) -> Result<TrustState, Error> {
+    let forgotten = Time::from_micros(get::<DB, _>(row, "forgotten_time")?);
+    let corrupt = || Corrupt { table: "trust_head", column: "forgotten_time", id: "1".into() };
+    let (epoch, sequence) = (get::<DB, _>(row, "epoch")?, get::<DB, _>(row, "sequence")?);
+    Ok(TrustState { head: Head { epoch, sequence }, forgotten: forgotten.ok_or_else(corrupt)? })
 }
 
 fn revocation<DB: Engine>(row: &DB::Row) -> Result<(i64, Revocation), Error> {

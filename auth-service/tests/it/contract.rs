@@ -165,7 +165,7 @@ impl<DB: Engine> Scene<DB> {
 
     /// How many changes there have been.
     pub(crate) async fn head(&self) -> i64 {
-        self.store.trust_state().await.unwrap().head.sequence
+        self.store.trust().await.unwrap().0.head.sequence
     }
 }
 

@@ -146,7 +146,7 @@ async fn revocations_are_read_in_their_order_and_page_by_page<DB: Engine>(scene:
 async fn what_is_forgotten_is_said_before_it_is_gone<DB: Engine>(scene: Scene<DB>) {
     revoke(&scene, 5).await;
     let expire_time = scene.clock.now().plus(LIVES.token);
-    let state = async || scene.store.trust_state().await.unwrap();
+    let state = async || scene.store.trust().await.unwrap().0;
     assert_eq!(state().await.forgotten, Time::MIN);
     scene.clock.advance(LIVES.token + GRACE);
     assert_eq!(scene.store.sweep_revocations(2).await.unwrap(), 0, "they may still be needed");
@@ -170,25 +170,25 @@ async fn what_is_forgotten_is_said_before_it_is_gone<DB: Engine>(scene: Scene<DB
 
 async fn a_reset_renews_the_epoch_and_loses_nothing<DB: Engine>(scene: Scene<DB>) {
     revoke(&scene, 3).await;
-    let (before, revoked) = (scene.store.trust_state().await.unwrap(), scene.revoked().await);
+    let (before, revoked) = (scene.store.trust().await.unwrap().0, scene.revoked().await);
     scene.store.reset_trust().await.unwrap();
-    let after = scene.second_store().await.trust_state().await.unwrap();
+    let after = scene.second_store().await.trust().await.unwrap().0;
     assert_ne!(after.head.epoch, before.head.epoch);
     let head = Head { sequence: 4, ..after.head };
     assert_eq!(after, TrustState { head, ..before });
     assert_eq!(scene.revoked().await, revoked);
     scene.store.reset_trust().await.unwrap();
-    assert_ne!(scene.store.trust_state().await.unwrap().head.epoch, after.head.epoch);
+    assert_ne!(scene.store.trust().await.unwrap().0.head.epoch, after.head.epoch);
 }
 
 async fn processes_that_begin_at_once_share_one_epoch<DB: Engine>(scene: Scene<DB>) {
     scene.by_hand("delete from trust_head").await;
     let (one, two, three) =
         tokio::join!(scene.second_store(), scene.second_store(), scene.second_store());
-    let first = one.trust_state().await.unwrap();
+    let first = one.trust().await.unwrap().0;
     assert_eq!((first.head.sequence, first.forgotten), (0, Time::MIN));
     for store in [&two, &three, &scene.second_store().await] {
-        assert_eq!(store.trust_state().await.unwrap(), first);
+        assert_eq!(store.trust().await.unwrap().0, first);
     }
     assert_eq!(scene.column::<i64>("select count(*) as it from trust_head").await, [1]);
 }
@@ -199,6 +199,6 @@ async fn a_revocation_that_contradicts_the_types_is_a_fault<DB: Engine>(scene: S
     let fault = scene.store.revocations(0, 1, 1).await.unwrap_err().to_string();
     assert!(fault.contains("revocations.expire_time"), "{fault}");
     scene.by_hand("update trust_head set forgotten_time = -9223372036854775807").await;
-    let fault = scene.store.trust_state().await.unwrap_err().to_string();
+    let fault = scene.store.trust().await.unwrap_err().to_string();
     assert!(fault.contains("trust_head.forgotten_time"), "{fault}");
 }

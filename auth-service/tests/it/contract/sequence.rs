@@ -8,14 +8,22 @@ use std::{
     },
 };
 
-use auth_service::store::SqlStore;
+use auth_service::{
+    keys::{FIRST, SealedKey, Sealer},
+    secret_key::Secrets,
+    store::{KeyRevoked, SqlStore},
+};
 use shared::{database::Engine, trust::Caller};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{Scene, on_every_engine};
 
-on_every_engine!(Scene: whoever_reads_up_to_the_head_misses_nothing);
+on_every_engine!(
+    Scene:
+    whoever_reads_up_to_the_head_misses_nothing,
+    no_key_is_missing_that_has_not_been_revoked_by_then,
+);
 
 /// How many sessions are ended.
 const COUNT: usize = 200;
@@ -27,7 +35,7 @@ async fn follow<DB: Engine>(store: SqlStore<DB>, stop: Arc<AtomicBool>) -> BTree
     let (mut seen, mut after) = (BTreeMap::new(), 0);
     loop {
         let is_last = stop.load(Ordering::Acquire);
-        let through = store.trust_state().await.unwrap().head.sequence;
+        let through = store.trust().await.unwrap().0.head.sequence;
         assert!(through >= after, "the head does not go back");
         for (place, revocation) in store.revocations(after, through, 1_000).await.unwrap() {
             seen.insert(place, revocation.id);
@@ -84,4 +92,37 @@ async fn whoever_reads_up_to_the_head_misses_nothing<DB: Engine>(scene: Scene<DB
         let all: Vec<_> = all.iter().map(|(place, it)| (*place, it.id)).collect();
         assert_eq!(seen, all, "what was read while it was written");
     }
+}
+
+/// How many keys are revoked.
+const KEYS: i64 = 100;
+
+/// Makes keys and revokes each of them again, as fast as that goes.
+async fn turn_over<DB: Engine>(store: SqlStore<DB>, keys: Vec<SealedKey>) {
+    for key in keys {
+        let public = key.key.public.clone();
+        assert!(store.add_signing_key(key, FIRST).await.unwrap());
+        assert_eq!(store.revoke_signing_key(public, None).await.unwrap(), KeyRevoked::Done);
+    }
+}
+
+async fn no_key_is_missing_that_has_not_been_revoked_by_then<DB: Engine>(scene: Scene<DB>) {
+    let sealer = Sealer::new(&Secrets::only("one")).unwrap();
+    let now = scene.clock.now();
+    let keys: Vec<_> = (1..=KEYS).map(|place| sealer.make(place, now, now).unwrap()).collect();
+    let ids: Vec<_> = keys.iter().map(|key| key.key.public.id()).collect();
+    let second = scene.second_store().await;
+    let writer = tokio::spawn(turn_over(second, keys));
+    let mut alive = 0;
+    while !writer.is_finished() {
+        let (state, keys) = scene.store.trust().await.unwrap();
+        // The n-th key comes with the number 3n - 2; it goes, which takes two, with the number 3n.
+        let sequence = usize::try_from(state.head.sequence).unwrap();
+        let expected = ids.get(sequence / 3).filter(|_| sequence % 3 == 1);
+        let keys: Vec<_> = keys.iter().map(|key| key.key.public.id()).collect();
+        assert_eq!(keys, expected.copied().into_iter().collect::<Vec<_>>(), "at {sequence}");
+        alive += keys.len();
+    }
+    writer.await.unwrap();
+    assert!(alive > 0, "it was looked at meanwhile");
 }
