@@ -181,7 +181,8 @@ impl<DB: Engine> Watcher<DB> {
         let message = WatchTrustResponse {
             head: is_whole.then(|| to.state.head.into()),
             is_snapshot: way.is_snapshot,
-            signing_keys: self.news_of_keys(&to.keys),
+            // Not before the revocations: a key that is missing without one is a foreign key.
+            signing_keys: if is_whole { self.news_of_keys(&to.keys) } else { Vec::new() },
             revocations: revocations.into_iter().map(WireRevocation::from).collect(),
             forgotten_time: is_whole.then(|| to.state.forgotten.into()),
         };

@@ -59,6 +59,7 @@ impl Watcher {
         let mut told = Told::default();
         loop {
             let message = self.message().await.unwrap();
+            assert!(message.head.is_some() || message.signing_keys.is_empty(), "keys come last");
             told.is_snapshot = message.is_snapshot;
             told.keys.extend(message.signing_keys);
             told.sizes.push(message.revocations.len());
