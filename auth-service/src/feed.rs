@@ -157,10 +157,11 @@ impl<DB: Engine> Feed<DB> {
             tracing::error!(%error, "a new signing key can not be used");
         }
         // Another epoch, or a head that has gone back, is another database: everything is new. So it is
-        // to a verifier that has forgotten too much because the clock was set forward and back.
-        let goes_on = new.epoch == old.epoch
-            && new.sequence >= old.sequence
-            && !self.verifier.has_forgotten_too_much();
+        // to a verifier that has forgotten too much because the clock was set forward and back, unless
+        // the database has forgotten as much.
+        let is_forgetful = self.verifier.has_forgotten_too_much()
+            && self.verifier.forgotten() > Some(state.forgotten);
+        let goes_on = new.epoch == old.epoch && new.sequence >= old.sequence && !is_forgetful;
         let after = if goes_on { old.sequence } else { 0 };
         let revocations = self.teach(after, new.sequence).await?;
         // Keys begin to sign, and end, by time alone too.

@@ -1,47 +1,36 @@
 //! `taskmanager.auth.v1.AuthService`: no RPC of it asks for a bearer token.
 
+mod wire;
+
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
 use shared::{
-    clock::{Clock, Time},
+    clock::Clock,
     database::Engine,
-    env::is_name,
-    fields::Violations,
-    ids::new_id,
     pb::auth::{
         IssueServiceTokenRequest, IssueServiceTokenResponse, ListSigningKeysRequest,
         ListSigningKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
-        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse, Tokens,
+        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse,
         ValidateTokenRequest, ValidateTokenResponse, auth_service_server::AuthService,
     },
-    trust::{Claims, Rejection, Verifier},
+    trust::{Rejection, Verifier},
 };
 use tonic::{Request, Response, Status};
 
-use super::{
-    Guard, key_to_wire,
-    sessions::{Begun, Sessions, narrow},
-};
+use super::{Guard, Sessions, key_to_wire};
 use crate::{
     error::{Error, Refusal},
     guesses::{Taken, Whose},
     keys::KeyRing,
     network::Network,
     passwords::Password,
-    services::{MOST_SECRET, SecretHash},
-    sessions::{ClientLabel, RefreshToken},
     store::{Account, SqlStore},
     tokens::TokenIssuer,
-    users::{Email, ImageUrl, User, Username, name_key},
 };
-
-/// The longest text that anybody can log in by, in code points.
-const MAX_LOGIN: usize = 254;
-/// The longest text that is looked at as a refresh token, in bytes.
-const MAX_REFRESH_TOKEN: usize = 4_096;
-/// How access tokens are presented (RFC 6750).
-const TOKEN_TYPE: &str = "Bearer";
+use wire::{
+    TOKEN_TYPE, claims_to_wire, parse_access_token, parse_credential, parse_login,
+    parse_refresh_token, parse_register,
+};
 
 /// What the RPCs work with.
 #[derive(Debug)]
@@ -120,12 +109,7 @@ impl<DB: Engine> AuthService for Auth<DB> {
         &self,
         request: Request<ValidateTokenRequest>,
     ) -> Result<Response<ValidateTokenResponse>, Status> {
-        let token = request.into_inner().access_token;
-        let mut violations = Violations::new();
-        if token.is_empty() {
-            violations.add("access_token", "must not be empty");
-        }
-        violations.finish(Some(())).map_err(Error::from)?;
+        let token = parse_access_token(request.into_inner().access_token)?;
         let response = match self.verifier.inspect(&token) {
             Ok(claims) => claims_to_wire(claims),
             Err(Rejection::Invalid(_)) => ValidateTokenResponse::default(),
@@ -200,22 +184,6 @@ impl<DB: Engine> Auth<DB> {
     }
 }
 
-fn parse_register(request: RegisterRequest, now: Time) -> Result<(User, Password), Error> {
-    let mut violations = Violations::new();
-    let username = violations.check("username", Username::parse(request.username));
-    let email = violations.check("email", Email::parse(request.email));
-    let password = Password::chosen(request.password, username.as_ref(), email.as_ref());
-    let password = violations.check("password", password);
-    let image_url = violations.check("image_url", ImageUrl::parse(request.image_url));
-    let whole = (|| {
-        let (username, email, image_url) = (username?, email?, image_url?);
-        let id = new_id(now);
-        let user = User { id, username, email, image_url, create_time: now, update_time: now };
-        Some((user, password?))
-    })();
-    Ok(violations.finish(whole)?)
-}
-
 /// An account whose password has been checked.
 struct Checked {
     account: Account,
@@ -223,88 +191,4 @@ struct Checked {
     taken: Taken,
     /// Whether the hash is to be made anew.
     outdated: bool,
-}
-
-/// A login, parsed.
-struct Login {
-    /// What to look the user up by.
-    name: String,
-    /// Whether anybody can have that name.
-    is_possible: bool,
-    password: Password,
-    audiences: Vec<String>,
-    client_label: ClientLabel,
-}
-
-fn parse_login(request: LoginRequest, known: &[String]) -> Result<Login, Error> {
-    let mut violations = Violations::new();
-    if !(1..=MAX_LOGIN).contains(&request.login.chars().count()) {
-        violations.add("login", "must be 1 to 254 characters");
-    }
-    // Every name is ASCII without control characters.
-    let is_possible = request.login.chars().all(|c| c.is_ascii_graphic());
-    let name = name_key(&request.login);
-    let password = violations.check("password", Password::presented(request.password));
-    let asked = narrow(known, &request.audiences, &mut violations);
-    // None is kept as none: it stands for all, with those that come later.
-    let audiences = if request.audiences.is_empty() { Vec::new() } else { asked };
-    let client_label = violations.check("client_label", ClientLabel::parse(request.client_label));
-    let login = password.zip(client_label).map(|(password, client_label)| Login {
-        name,
-        is_possible,
-        password,
-        audiences,
-        client_label,
-    });
-    Ok(violations.finish(login)?)
-}
-
-/// Reads a refresh token; `None` when it can not be one of ours.
-fn parse_refresh_token(text: &str) -> Result<Option<RefreshToken>, Error> {
-    let mut violations = Violations::new();
-    if !(1..=MAX_REFRESH_TOKEN).contains(&text.len()) {
-        violations.add("refresh_token", "must be 1 to 4096 characters");
-    }
-    violations.finish(Some(()))?;
-    Ok(RefreshToken::parse(text))
-}
-
-/// The name of a service, and what its secret is checked by.
-fn parse_credential(request: IssueServiceTokenRequest) -> Result<(String, SecretHash), Error> {
-    let mut violations = Violations::new();
-    if !is_name(&request.service) {
-        violations.add("service", "must be 1 to 64 visible ASCII characters");
-    }
-    let secret = SecretString::from(request.secret);
-    if !(1..=MOST_SECRET).contains(&secret.expose_secret().len()) {
-        violations.add("secret", "must be 1 to 512 bytes");
-    }
-    Ok(violations.finish(Some((request.service, SecretHash::of(&secret))))?)
-}
-
-fn claims_to_wire(claims: Claims) -> ValidateTokenResponse {
-    let scopes = claims.scope.unwrap_or_default();
-    ValidateTokenResponse {
-        active: true,
-        subject: claims.sub,
-        session_id: claims.sid,
-        audiences: claims.aud,
-        scopes: scopes.split_whitespace().map(str::to_owned).collect(),
-        issue_time: Some(Time::from_seconds(claims.iat).into()),
-        expire_time: Some(Time::from_seconds(claims.exp).into()),
-    }
-}
-
-impl From<Begun> for Tokens {
-    fn from(begun: Begun) -> Self {
-        let Begun { session, access, refresh } = begun;
-        Self {
-            access_token: access.token,
-            token_type: TOKEN_TYPE.to_owned(),
-            access_token_expire_time: Some(access.expire_time.into()),
-            refresh_token: refresh.text(),
-            refresh_token_expire_time: Some(session.idle_expire_time.into()),
-            session_id: session.id.to_string(),
-        }
-    }
 }
