@@ -17,7 +17,7 @@ mod statement;
 pub use corrupt::Corrupt;
 pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};
-pub use fault::{OpenError, is_unavailable};
+pub use fault::{OpenError, OpenFault, is_unavailable};
 pub use settings::{EngineName, Settings, UrlFault};
 pub use signal::Announcer;
 pub use sqlx::{Postgres, Sqlite};
@@ -62,7 +62,8 @@ impl<DB: Engine> Database<DB> {
     /// When the URL is malformed, the database is out of reach or damaged, or a newer version of
     /// this software has migrated it.
     pub async fn open(settings: &Settings, migrations: &Migrations) -> Result<Self, OpenError> {
-        DB::open(settings, migrations).await
+        let open = DB::open(settings, migrations).await;
+        open.map_err(|fault| OpenError { place: settings.place(), fault })
     }
 
     /// Runs a statement that only reads; the engine refuses any other.

@@ -68,7 +68,10 @@ async fn a_database_of_a_newer_version_is_left_alone(on: Engine) {
 }
 
 async fn a_server_that_is_not_there_is_told_at_once() {
-    assert_refused("postgres://ann:hunter2@127.0.0.1:1/auth", "refused").await;
+    let said = "the database auth at 127.0.0.1:1 does not open: ";
+    for said in [said, "refused"] {
+        assert_refused("postgres://ann:hunter2@127.0.0.1:1/auth", said).await;
+    }
     assert_refused("postgres://ann:hunter2@%2Fnowhere/auth", "No such file").await;
     let server = Server::start().await;
     let place = server.place().await;

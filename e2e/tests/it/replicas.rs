@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use e2e::{AuthServer, Engine, TaskServer, clock, on_every_engine, until};
-use shared::pb::{
-    auth::{GetCurrentUserRequest, ListSigningKeysRequest},
-    task::{CreateProjectRequest, ListProjectsRequest, ListTasksRequest, Project},
+use shared::{
+    database::{Database, Settings},
+    on_engine,
+    pb::{
+        auth::{GetCurrentUserRequest, ListSigningKeysRequest},
+        task::{CreateProjectRequest, ListProjectsRequest, ListTasksRequest, Project},
+    },
 };
 
 on_every_engine!(
     servers_that_start_at_once_on_an_empty_database_agree,
     a_key_that_one_server_has_made_is_used_by_all,
+    a_database_of_the_other_service_is_left_alone,
 );
 
 /// Three of each, all of them started at the same moment on two empty databases.
@@ -87,4 +92,16 @@ async fn a_key_that_one_server_has_made_is_used_by_all(on: Engine) {
 /// The part of a token that names its key.
 fn header(token: &str) -> String {
     token.split('.').next().unwrap().to_owned()
+}
+
+async fn a_database_of_the_other_service_is_left_alone(on: Engine) {
+    let (auth, task) = (auth_service::store::MIGRATIONS, task_service::store::MIGRATIONS);
+    for [first, other] in [[&auth, &task], [&task, &auth]] {
+        let settings = Settings::new("test", &on.place("pair").await.url).unwrap();
+        let said = on_engine!(settings, DB => {
+            Database::<DB>::open(&settings, first).await.unwrap();
+            Database::<DB>::open(&settings, other).await.unwrap_err().to_string()
+        });
+        assert!(said.contains("another service, which needs one of its own"), "{said}");
+    }
 }

@@ -13,7 +13,7 @@ use sqlx::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Database, OpenError, Settings};
+use super::{Database, OpenFault, Settings};
 
 /// `T` can be bound to a statement of this engine and read back from its rows.
 pub trait Sql<T>: sqlx::Database {
@@ -129,7 +129,7 @@ pub trait Engine:
     fn open(
         settings: &Settings,
         migrations: &Migrations,
-    ) -> impl Future<Output = Result<Database<Self>, OpenError>> + Send;
+    ) -> impl Future<Output = Result<Database<Self>, OpenFault>> + Send;
 
     /// Hears of what other processes write; see [`Database::listen`].
     fn listen(
@@ -167,7 +167,7 @@ pub struct Migrations {
 pub(super) async fn migrate<C: Connection + Migrate>(
     mut connection: C,
     steps: &'static [(&'static str, &'static str)],
-) -> Result<(), OpenError> {
+) -> Result<(), OpenFault> {
     let steps = (1..).zip(steps).map(|(version, &(name, sql))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });

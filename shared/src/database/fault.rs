@@ -5,37 +5,57 @@ use std::{io, time::Duration};
 use sqlx::{Error, error::DatabaseError, migrate::MigrateError};
 use tokio::time::timeout;
 
+/// A database that does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("the database {place} does not open: {fault}")]
+pub struct OpenError {
+    /// Which one, without the password.
+    pub place: String,
+    /// Why.
+    pub fault: OpenFault,
+}
+
 /// Why a database does not open.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum OpenFault {
     /// The URL names no database that can be used; the reason never holds a password.
     #[error("{0}")]
     Url(String),
     /// The directory or the file can not be made or read.
-    #[error("{path}: {source}")]
-    File {
-        /// The path that is at fault.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error("{0}")]
+    File(#[from] io::Error),
     /// The database does not answer, or is none.
-    #[error("the database does not open: {0}")]
+    #[error("{}", said(.0))]
     Connect(#[from] Error),
-    /// A newer version of this software has been here.
-    #[error("the database was migrated by a newer version of this program (migration {0})")]
+    /// A newer version of this software has been here, or another service.
+    #[error(
+        "it belongs to a newer version of this program, or to another service, which needs one of \
+         its own (migration {0})"
+    )]
     Newer(i64),
+    /// Another service has been here.
+    #[error("it belongs to another service, which needs one of its own (migration {0})")]
+    Foreign(i64),
     /// The schema is not one that this version can use.
-    #[error("the database can not be migrated: {0}")]
+    #[error("it can not be migrated: {0}")]
     Migrate(MigrateError),
 }
 
-impl From<MigrateError> for OpenError {
+/// What the database says, without the line of its source at which it says so.
+fn said(error: &Error) -> String {
+    match error.as_database_error() {
+        Some(error) => error.message().to_owned(),
+        None => error.to_string(),
+    }
+}
+
+impl From<MigrateError> for OpenFault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have one text")]
     fn from(error: MigrateError) -> Self {
-        if let MigrateError::VersionMissing(version) = error {
-            Self::Newer(version)
-        } else {
-            Self::Migrate(error)
+        match error {
+            MigrateError::VersionMissing(version) => Self::Newer(version),
+            MigrateError::VersionMismatch(version) => Self::Foreign(version),
+            error => Self::Migrate(error),
         }
     }
 }

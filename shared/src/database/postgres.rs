@@ -11,7 +11,7 @@ use sqlx::{
 use tokio::sync::Notify;
 
 use super::{
-    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings,
+    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenFault, Settings,
     engine::migrate, fault::within,
 };
 
@@ -46,9 +46,9 @@ impl Engine for Postgres {
     async fn open(
         settings: &Settings,
         migrations: &Migrations,
-    ) -> Result<Database<Self>, OpenError> {
+    ) -> Result<Database<Self>, OpenFault> {
         let options = PgConnectOptions::from_str(settings.url.expose_secret())
-            .map_err(|fault| OpenError::Url(format!("not a PostgreSQL URL: {fault}")))?
+            .map_err(|fault| OpenFault::Url(format!("not a PostgreSQL URL: {fault}")))?
             .application_name(settings.program);
         // A pool would wait for a server that is not there, and then not say so.
         let connection = within(ACQUIRE_TIMEOUT, options.connect()).await?;

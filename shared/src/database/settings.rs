@@ -68,6 +68,19 @@ impl Settings {
         }
     }
 
+    /// Which database it is, for people to read: never the user or the password.
+    pub(super) fn place(&self) -> String {
+        let url = self.url.expose_secret();
+        match self.engine {
+            EngineName::Sqlite => self.file().map(|file| file.display().to_string()),
+            EngineName::Postgres => PgConnectOptions::from_str(url).ok().map(|options| {
+                let (host, port) = (options.get_host(), options.get_port());
+                format!("{} at {host}:{port}", options.get_database().unwrap_or("(default)"))
+            }),
+        }
+        .unwrap_or_default()
+    }
+
     /// The file, if it is one.
     #[must_use]
     pub fn file(&self) -> Option<PathBuf> {

@@ -20,7 +20,7 @@ use sqlx::{
 use tokio::sync::Notify;
 
 use super::{
-    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenError, Settings, Statement,
+    ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenFault, Settings, Statement,
     engine::{get, migrate},
 };
 
@@ -54,23 +54,21 @@ impl Engine for Sqlite {
     async fn open(
         settings: &Settings,
         migrations: &Migrations,
-    ) -> Result<Database<Self>, OpenError> {
+    ) -> Result<Database<Self>, OpenFault> {
         let url = settings.url.expose_secret();
         let options = SqliteConnectOptions::from_str(url)
-            .map_err(|fault| OpenError::Url(format!("not a SQLite URL: {fault}")))?
+            .map_err(|fault| OpenFault::Url(format!("not a SQLite URL: {fault}")))?
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().to_path_buf();
-        let directory = make_private(&path)
-            .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+        let directory = make_private(&path)?;
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
-        let file = |source| OpenError::File { path: path.display().to_string(), source };
-        lock(&directory).await.map_err(file)?;
+        lock(&directory).await?;
         migrate(options.connect().await?, migrations.sqlite).await?;
-        directory.unlock().map_err(file)?;
+        directory.unlock()?;
 
         let readers: Pool<Self> = PoolOptions::new()
             .max_connections(settings.connections.min(MOST_READERS))
