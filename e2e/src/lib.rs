@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod program;
 pub mod load;
 mod engine;
+mod operator;
 mod person;
 mod refused;
 mod server;
@@ -21,7 +22,8 @@ pub mod wire;
 pub mod tls;
 
 pub use engine::{Engine, Place};
+pub use operator::{SERVICE_SECRET, add_service, operate};
 pub use person::{As, Identity, PASSWORD, Person};
 pub use refused::{Refused, refused};
-pub use server::{AuthServer, SERVICE_SECRET, TaskServer, add_service, clock, operate};
+pub use server::{AuthServer, TaskServer, clock};
 pub use until::{PATIENCE, until};

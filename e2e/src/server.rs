@@ -4,15 +4,17 @@ mod running;
 
 use std::collections::BTreeMap;
 
-use auth_service::{StartError, commands::Command, config::Config};
-use clap::Parser;
+use auth_service::{StartError, config::Config};
 use shared::{
     clock::{Clock, Time},
     env::Env,
 };
 use tonic::transport::Channel;
 
-use crate::{Engine, Identity, Person, Place};
+use crate::{
+    Engine, Identity, Person, Place,
+    operator::{SERVICE_SECRET, add_service, operate},
+};
 use running::Server;
 
 pub(crate) use running::healthy;
@@ -22,16 +24,6 @@ use running::is_ready;
 const START: i64 = 1_800_000_000;
 /// What the signing keys are sealed with where no file can hold it.
 const SECRET: &str = "a secret key that is for tests and nothing else";
-
-/// What services prove that they are who they are.
-pub const SERVICE_SECRET: &str = "the secret of a service in tests and nowhere else";
-
-/// A line that an operator types.
-#[derive(Parser)]
-struct Line {
-    #[command(subcommand)]
-    command: Command,
-}
 
 type Settings = BTreeMap<&'static str, String>;
 
@@ -179,30 +171,6 @@ impl AuthServer {
 fn auth_config(settings: &Settings) -> Config {
     let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
     Config::read(&mut Env::of("AUTH_", settings)).expect("good settings")
-}
-
-/// Does what an operator types, on the database of the server that these settings are of.
-///
-/// # Errors
-/// When it can not be done.
-pub async fn operate(
-    config: &Config,
-    clock: &Clock,
-    line: &str,
-    input: &str,
-) -> Result<String, StartError> {
-    let words = ["auth-service"].into_iter().chain(line.split(' '));
-    let command = Line::try_parse_from(words).expect("a command").command;
-    auth_service::operate(config, clock, command, &mut input.as_bytes()).await
-}
-
-/// Registers a service that may watch, with the secret that all services of tests have.
-pub async fn add_service(config: &Config, name: &str) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("secret");
-    std::fs::write(&file, SERVICE_SECRET).expect("a secret");
-    let line = format!("services add {name} --secret-file {}", file.display());
-    operate(config, &Clock::system(), &line, "").await.expect("a new service, or the same");
 }
 
 impl TaskServer {
