@@ -3,10 +3,7 @@
 use shared::database::{Slot, Write, WriteError};
 use uuid::Uuid;
 
-use super::{
-    rows::Key,
-    trust::{Kept, Said},
-};
+use super::{rows::Key, trust::Said};
 use crate::{
     error::Refusal,
     etag::Etag,
@@ -25,7 +22,7 @@ pub(crate) enum Operation {
     /// A key for page tokens, unless there is one.
     KeepPageKey { fresh: Vec<u8>, slot: Slot<Vec<u8>> },
     /// What the issuer of tokens has said.
-    KeepTrust { said: Said, slot: Slot<Kept> },
+    KeepTrust { said: Said, slot: Slot<bool> },
 }
 
 /// What happens to a project.

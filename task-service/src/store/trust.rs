@@ -3,8 +3,6 @@
 //! Several processes may share the database, and each saves what it hears. So a save only ever adds
 //! to what is there, as long as that goes far enough, and never takes it back.
 
-use std::time::Duration;
-
 use shared::{
     clock::Time,
     database::{Database, Engine, Statement, get},
@@ -24,31 +22,18 @@ pub(crate) struct Said {
     pub(crate) news: News,
 }
 
-/// How much of it is saved at once. What is too much for one write comes in parts, between which other
-/// writes have their turn. Until the last of them there is nothing that could be loaded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
-    /// What is new since this head.
-    Delta(Head),
-    /// Everything.
-    Whole,
-    /// Everything is about to come, by whoever has this number.
-    Begin(Uuid),
-    /// A part of it.
-    Part(Uuid),
-    /// The rest, and how far all of it goes.
-    End(Uuid),
-}
-
-/// What became of it.
+/// How a save goes on. What is too much for one write comes in parts, between which other writes have
+/// their turn, and until the last of them what was there before can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// It is saved.
-    Done,
-    /// It does not fit to what is there: everything is needed.
-    NotEnough,
-    /// Another process has saved more, or is about to.
-    Elsewhere,
+pub(crate) enum Step {
+    /// Everything is about to come, so what is damaged can go.
+    Repair,
+    /// Some revocations.
+    Part,
+    /// The rest of what is new since this head.
+    Delta(Head),
+    /// The rest of everything.
+    Whole,
 }
 
 /// The row of `trust_state`. No sequence is negative but that of a row that says nothing.
@@ -68,8 +53,6 @@ struct State {
 const ID: i64 = 1;
 /// The sequence of a row that says nothing.
 const NO_SEQUENCE: i64 = -1;
-/// How long after its last part somebody is waited for who saves everything in parts.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What a revocation has in place of a number of them, where both are selected.
 const NO_STATE: i64 = -1;
 /// Stands for a time that is none.
@@ -79,57 +62,36 @@ const KEY: usize = 32;
 const COLUMNS: &str =
     "epoch, sequence, heard_time, forgotten_time, public_keys, revocations, digest";
 
-/// Saves what was heard, if it fits to what is there.
+/// Saves what was heard. The answer is `false`, and nothing is saved, when that does not fit to what is
+/// there: then everything is needed.
 pub(super) async fn keep<DB: Engine>(
     connection: &mut DB::Connection,
     said: &Said,
-) -> Result<Kept, sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let mut state = State::lock::<DB>(connection).await?;
-    let is_ours = state.head.sequence >= 0 && state.head.epoch == said.head.epoch;
-    let mut kept = Kept::Done;
+    let before = state.forgotten;
     match said.step {
+        Step::Repair => {
+            if !state.is_intact::<DB>(connection).await? {
+                rows::clear::<DB>(connection).await?;
+                state = State::nothing();
+            }
+        }
+        Step::Part => {}
         Step::Delta(since) => {
-            let is_enough = since.epoch == state.head.epoch
-                && (0..=state.head.sequence).contains(&since.sequence);
-            if !is_ours || !is_enough {
-                return Ok(Kept::NotEnough);
+            if !state.reaches(said.head.epoch, since) {
+                return Ok(false);
             }
-            state.add::<DB>(connection, said).await?;
+            state.go_on(said);
         }
-        Step::Whole | Step::Begin(_) if state.is_awaited(said.heard) => {
-            return Ok(Kept::Elsewhere);
-        }
-        Step::Whole | Step::Begin(_)
-            if is_ours
-                && state.head.sequence > said.head.sequence
-                && state.is_intact::<DB>(connection).await? =>
-        {
-            kept = Kept::Elsewhere;
-        }
-        Step::Whole => {
-            rows::clear::<DB>(connection).await?;
-            state = State::nothing(said.head);
-            state.add::<DB>(connection, said).await?;
-        }
-        Step::Begin(number) => {
-            rows::clear::<DB>(connection).await?;
-            state = State::nothing(awaited(number));
-        }
-        Step::Part(number) | Step::End(number) => {
-            if state.head != awaited(number) {
-                return Ok(Kept::Elsewhere);
-            }
-            state.add::<DB>(connection, said).await?;
-        }
+        Step::Whole => state.replace(said),
     }
-    state.heard = state.heard.max(said.heard.micros());
+    state.count(rows::insert::<DB>(connection, &said.news.revocations).await?);
+    if state.forgotten > before {
+        state.count(rows::delete_before::<DB>(connection, state.forgotten).await?);
+    }
     state.store::<DB>(connection).await?;
-    Ok(kept)
-}
-
-/// What stands in place of the head while everything comes in parts.
-pub(super) fn awaited(number: Uuid) -> Head {
-    Head { epoch: number, sequence: NO_SEQUENCE }
+    Ok(true)
 }
 
 /// What is there; an error if it is damaged.
@@ -158,10 +120,10 @@ pub(super) async fn load<DB: Engine>(
 }
 
 impl State {
-    /// Nothing yet, on the way to this head.
-    fn nothing(head: Head) -> Self {
+    /// What is there at first.
+    fn nothing() -> Self {
         Self {
-            head,
+            head: Head { epoch: Uuid::nil(), sequence: NO_SEQUENCE },
             heard: NEVER,
             forgotten: NEVER,
             keys: Vec::new(),
@@ -172,13 +134,12 @@ impl State {
 
     /// Reads the row, made if it is missing, and locks it for the rest of the transaction.
     async fn lock<DB: Engine>(connection: &mut DB::Connection) -> Result<Self, sqlx::Error> {
-        let nothing = Self::nothing(Head { epoch: Uuid::nil(), sequence: NO_SEQUENCE });
         let statement = Statement::<DB>::new(format!(
             "insert into trust_state (id, {COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (id) do update set revocations = trust_state.revocations
              returning {COLUMNS}"
         ));
-        let rows = nothing.bind(statement.bind(ID)).all(connection).await?;
+        let rows = Self::nothing().bind(statement.bind(ID)).all(connection).await?;
         Self::read::<DB>(rows.first().ok_or(sqlx::Error::RowNotFound)?)
     }
 
@@ -220,39 +181,43 @@ impl State {
         Ok(())
     }
 
-    /// Adds what was heard. What another process has heard since then stays.
-    async fn add<DB: Engine>(
-        &mut self,
-        connection: &mut DB::Connection,
-        said: &Said,
-    ) -> Result<(), sqlx::Error> {
-        self.count(rows::insert::<DB>(connection, &said.news.revocations).await?);
+    /// Whether everything is there up to this head, and of this epoch.
+    fn reaches(&self, epoch: Uuid, since: Head) -> bool {
+        self.head.epoch == epoch
+            && since.epoch == epoch
+            && (0..=self.head.sequence).contains(&since.sequence)
+    }
+
+    /// Adds what is new. What another process has heard since then stays.
+    fn go_on(&mut self, said: &Said) {
         if said.head.sequence >= self.head.sequence {
             self.head = said.head;
             if let Some(keys) = &said.news.keys {
-                self.keys = keys.iter().flat_map(|key| *key.bytes()).collect();
+                self.keys = bytes(keys);
             }
         }
-        if let Some(time) = said.news.forgotten.map(Time::micros)
-            && time > self.forgotten
-        {
-            self.forgotten = time;
-            self.count(rows::delete_before::<DB>(connection, time).await?);
+        self.heard = self.heard.max(said.heard.micros());
+        self.forgotten = self.forgotten.max(said.forgotten());
+    }
+
+    /// Puts everything in the place of what is there, unless that goes further.
+    fn replace(&mut self, said: &Said) {
+        if self.head.epoch == said.head.epoch && self.head.sequence > said.head.sequence {
+            return self.go_on(said);
         }
-        Ok(())
+        if self.head.epoch == said.head.epoch {
+            self.heard = self.heard.max(said.heard.micros());
+        } else {
+            self.heard = said.heard.micros();
+        }
+        self.head = said.head;
+        self.keys = said.news.keys.as_deref().map(bytes).unwrap_or_default();
+        self.forgotten = said.forgotten();
     }
 
     fn count(&mut self, (change, digest): (i64, Digest)) {
         self.revocations += change;
         self.rows = self.rows.and(digest);
-    }
-
-    /// Whether somebody is about to save everything, and has not been silent for long.
-    fn is_awaited(&self, now: Time) -> bool {
-        let heard = Time::from_micros(self.heard);
-        self.head.sequence == NO_SEQUENCE
-            && self.head.epoch != Uuid::nil()
-            && heard.is_some_and(|heard| now < heard.plus(PATIENCE))
     }
 
     /// Whether the revocations are those that were saved.
@@ -286,6 +251,16 @@ impl State {
         };
         Ok(Snapshot { head, heard: time, news })
     }
+}
+
+impl Said {
+    fn forgotten(&self) -> i64 {
+        self.news.forgotten.map_or(NEVER, Time::micros)
+    }
+}
+
+fn bytes(keys: &[PublicKey]) -> Vec<u8> {
+    keys.iter().flat_map(|key| *key.bytes()).collect()
 }
 
 fn damaged() -> sqlx::Error {

@@ -7,11 +7,10 @@ use shared::{
     database::{Database, Door, Engine, Statement, get},
     trust::{Head, News, Snapshot, SnapshotStore, Update},
 };
-use uuid::Uuid;
 
 use super::{
     operation::Operation,
-    trust::{self, Kept, Said, Step, awaited},
+    trust::{self, Said, Step},
     trust_rows::CHUNK,
 };
 use crate::{error::Error, pages::PageKey};
@@ -36,26 +35,23 @@ impl<DB: Engine> Vault<DB> {
         Ok(PageKey::new(&key))
     }
 
-    /// Keeps everything, without holding up the writes of users for long. When another process does
-    /// the same it is left to that one.
-    async fn keep_in_parts(&self, head: Head, time: Time, mut news: News) -> Result<(), Error> {
-        let (number, revocations) = (Uuid::new_v4(), std::mem::take(&mut news.revocations));
-        let begin = Said { step: Step::Begin(number), head, heard: time, news: News::default() };
-        if self.keep(begin).await? != Kept::Done {
-            return Ok(());
-        }
-        for part in revocations.chunks(CHUNK) {
+    /// Keeps what was heard, without holding up the writes of users for long. The answer is `false` if
+    /// it does not fit to what is there.
+    async fn keep(&self, step: Step, head: Head, heard: Time, news: &News) -> Result<bool, Error> {
+        let (before, last) = match news.revocations.len().checked_sub(1) {
+            Some(end) => news.revocations.split_at(end / CHUNK * CHUNK),
+            None => (&[][..], &[][..]),
+        };
+        for part in before.chunks(CHUNK) {
             let news = News { revocations: part.to_vec(), ..News::default() };
-            let said = Said { step: Step::Part(number), head: awaited(number), heard: time, news };
-            if self.keep(said).await? != Kept::Done {
-                return Ok(());
-            }
+            self.write(Said { step: Step::Part, head, heard, news }).await?;
         }
-        self.keep(Said { step: Step::End(number), head, heard: time, news }).await?;
-        Ok(())
+        let (keys, revocations) = (news.keys.clone(), last.to_vec());
+        let news = News { keys, revocations, forgotten: news.forgotten, ..News::default() };
+        self.write(Said { step, head, heard, news }).await
     }
 
-    async fn keep(&self, said: Said) -> Result<Kept, Error> {
+    async fn write(&self, said: Said) -> Result<bool, Error> {
         Ok(self.door.submit(|slot| Operation::KeepTrust { said, slot }).await?)
     }
 }
@@ -69,17 +65,13 @@ impl<DB: Engine> SnapshotStore for Vault<DB> {
 
     async fn save(&self, update: Update<'_>) -> Result<(), Error> {
         let Update { since, head, heard, news, all } = update;
-        if let Some(since) = since {
-            let said = Said { step: Step::Delta(since), head, heard, news: news.clone() };
-            if self.keep(said).await? == Kept::Done {
-                return Ok(());
-            }
+        if let Some(since) = since
+            && self.keep(Step::Delta(since), head, heard, news).await?
+        {
+            return Ok(());
         }
-        let news = all();
-        if news.revocations.len() > CHUNK {
-            return self.keep_in_parts(head, heard, news).await;
-        }
-        self.keep(Said { step: Step::Whole, head, heard, news }).await?;
+        self.keep(Step::Repair, head, heard, &News::default()).await?;
+        self.keep(Step::Whole, head, heard, &all()).await?;
         Ok(())
     }
 }

@@ -18,12 +18,13 @@ on_every_engine!(
     a_delta_that_does_not_fit_is_replaced_by_everything,
     processes_that_save_at_once_lose_nothing,
     a_process_that_is_behind_takes_nothing_back,
-    another_epoch_replaces_what_is_there,
+    another_epoch_takes_the_place_of_what_is_there,
     what_has_expired_is_deleted,
     a_revocation_that_lasts_longer_is_kept_longer,
     damage_is_refused,
     damage_is_repaired_by_everything_and_by_nothing_less,
     many_revocations_are_saved_at_once,
+    until_all_parts_are_saved_the_last_save_holds,
 );
 
 const EPOCH: Uuid = Uuid::from_u128(1);
@@ -187,12 +188,13 @@ async fn a_process_that_is_behind_takes_nothing_back<DB: Engine>(scene: Scene<DB
     assert_eq!(loaded(&scene).await, Some(Known { heard: at(1020), ..ahead }.snapshot()));
 }
 
-async fn another_epoch_replaces_what_is_there<DB: Engine>(scene: Scene<DB>) {
+/// What has been revoked stays so, as it does in memory, whatever the other database knows of it.
+async fn another_epoch_takes_the_place_of_what_is_there<DB: Engine>(scene: Scene<DB>) {
     let vault = scene.store.vault();
-    Known::of(9).save(&vault).await;
+    Known { keys: vec![Forge::new().public()], ..Known::of(9) }.save(&vault).await;
     let epoch = Uuid::from_u128(2);
-    let restored = Known { head: Head { epoch, sequence: 1 }, heard: at(900), ..Known::of(2) };
-    restored.save(&vault).await;
+    let restored = Known { head: Head { epoch, sequence: 1 }, heard: at(900), ..Known::of(9) };
+    Known { revocations: Vec::new(), ..restored.clone() }.save(&vault).await;
     assert_eq!(loaded(&scene).await, Some(restored.snapshot()));
 
     // A delta of the old epoch says nothing of the new one.
@@ -279,4 +281,29 @@ async fn many_revocations_are_saved_at_once<DB: Engine>(scene: Scene<DB>) {
     let more = Known { revocations: Vec::new(), ..Known::of(40_000) };
     more.save_since(20_000, &news(20_000..40_000), &vault).await;
     assert_eq!(loaded(&scene).await, Some(Known::of(40_000).snapshot()));
+}
+
+/// How many revocations there are.
+async fn rows<DB: Engine>(database: &Database<DB>) -> usize {
+    let select = Statement::new("select id from trust_revocations");
+    database.read(select).await.unwrap().len()
+}
+
+/// The process may end at any moment, and the issuer be away when it starts again.
+async fn until_all_parts_are_saved_the_last_save_holds<DB: Engine>(scene: Scene<DB>) {
+    const ALL: u128 = 100_000;
+    let vault = scene.store.vault();
+    let before = Known { keys: vec![Forge::new().public()], ..Known::of(3) };
+    before.save(&vault).await;
+    let database = Database::<DB>::open(&scene.settings, &MIGRATIONS).await.unwrap();
+    let all = Known::of(ALL);
+    tokio::select! {
+        () = all.save(&vault) => panic!("it was too fast to be ended in its midst"),
+        () = async { while rows(&database).await == 3 { tokio::task::yield_now().await } } => {}
+    }
+    let found = loaded(&scene).await.unwrap();
+    assert_eq!((found.head, &found.news.keys), (before.head, &Some(before.keys)));
+    assert!(found.news.revocations.len() > 3);
+    all.save(&vault).await;
+    assert_eq!(loaded(&scene).await, Some(all.snapshot()));
 }
