@@ -3,9 +3,8 @@
 
 use aws_lc_rs::rand;
 use shared::{
-    clock::Time,
     database::{Database, Door, Engine, Statement, get},
-    trust::{Head, News, Snapshot, SnapshotStore, Update},
+    trust::{News, Snapshot, SnapshotStore, Update},
 };
 
 use super::{
@@ -37,18 +36,19 @@ impl<DB: Engine> Vault<DB> {
 
     /// Keeps what was heard, without holding up the writes of users for long. The answer is `false` if
     /// it does not fit to what is there.
-    async fn keep(&self, step: Step, head: Head, heard: Time, news: &News) -> Result<bool, Error> {
+    async fn keep(&self, step: Step, update: &Update<'_>, news: &News) -> Result<bool, Error> {
+        let said = |step, news| Said { step, head: update.head, heard: update.heard, news };
         let (before, last) = match news.revocations.len().checked_sub(1) {
             Some(end) => news.revocations.split_at(end / CHUNK * CHUNK),
             None => (&[][..], &[][..]),
         };
         for part in before.chunks(CHUNK) {
             let news = News { revocations: part.to_vec(), ..News::default() };
-            self.write(Said { step: Step::Part, head, heard, news }).await?;
+            self.write(said(Step::Part, news)).await?;
         }
         let (keys, revocations) = (news.keys.clone(), last.to_vec());
         let news = News { keys, revocations, forgotten: news.forgotten, ..News::default() };
-        self.write(Said { step, head, heard, news }).await
+        self.write(said(step, news)).await
     }
 
     async fn write(&self, said: Said) -> Result<bool, Error> {
@@ -64,14 +64,13 @@ impl<DB: Engine> SnapshotStore for Vault<DB> {
     }
 
     async fn save(&self, update: Update<'_>) -> Result<(), Error> {
-        let Update { since, head, heard, news, all } = update;
-        if let Some(since) = since
-            && self.keep(Step::Delta(since), head, heard, news).await?
+        if let Some(since) = update.since
+            && self.keep(Step::Delta(since), &update, update.news).await?
         {
             return Ok(());
         }
-        self.keep(Step::Repair, head, heard, &News::default()).await?;
-        self.keep(Step::Whole, head, heard, &all()).await?;
+        self.keep(Step::Repair, &update, &News::default()).await?;
+        self.keep(Step::Whole, &update, &(update.all)()).await?;
         Ok(())
     }
 }
