@@ -77,10 +77,13 @@ impl<DB: Engine> TrustService for Trust<DB> {
         let caller = ServiceCaller::of(&request)?;
         let head = parse_head(request.into_inner())?;
         let place = self.places.take(caller.name())?;
+        // What was read long ago is nothing new to anybody.
+        let mut seen = self.seen.clone();
+        seen.mark_unchanged();
         tracing::info!(service = caller.name(), "a verifier watches");
         let watcher = Watcher {
             store: self.store.clone(),
-            seen: self.seen.clone(),
+            seen,
             verifier: Arc::clone(&self.verifier),
             grant: caller.grant().clone(),
             known: head,
@@ -140,19 +143,20 @@ impl<DB: Engine> Watcher<DB> {
     }
 
     /// Waits until there is something to tell: at the start the head as it is, then each that is read.
-    /// What ends the watcher's own token may be what it must hear of, so it does before the end.
+    /// That of long ago, while the database is away, would be a lie. What ends the watcher's own token
+    /// may be what it must hear of, so it does before the end.
     async fn set_out(&mut self) -> Result<Way, Status> {
-        let is_first = self.keys.is_none();
-        if !(is_first && self.is_up_to_date()) {
+        let mut is_news = self.keys.is_none() && !self.is_behind();
+        while !(is_news && self.seen.borrow().at.elapsed() < FRESH) {
             tokio::select! {
                 biased;
                 changed = self.seen.changed() => changed.map_err(|_| draining())?,
                 rejection = self.verifier.ended(&self.grant) => {
-                    // The head of long ago, while the database is away, would be a lie.
                     let changed = timeout(FRESH, self.seen.changed()).await;
                     changed.ok().and_then(Result::ok).ok_or_else(|| rejected(rejection))?;
                 }
             }
+            is_news = true;
         }
         self.end = self.verifier.recheck(&self.grant).err().map(rejected);
         let to = Arc::clone(&self.seen.borrow_and_update());
@@ -164,13 +168,11 @@ impl<DB: Engine> Watcher<DB> {
         Ok(Way { to, at, is_snapshot: known.is_none() })
     }
 
-    /// Whether the head was read just now, and the watcher is not further already: another server on
-    /// the database may have told it what this one is about to read.
-    fn is_up_to_date(&self) -> bool {
-        let seen = self.seen.borrow();
-        let head = seen.state.head;
-        let is_ahead = |known: Head| known.epoch == head.epoch && known.sequence > head.sequence;
-        seen.at.elapsed() < FRESH && !self.known.is_some_and(is_ahead)
+    /// Whether the watcher is further than what has been read: another server on the database may have
+    /// told it what this one is about to read.
+    fn is_behind(&self) -> bool {
+        let head = self.seen.borrow().state.head;
+        self.known.is_some_and(|known| known.epoch == head.epoch && known.sequence > head.sequence)
     }
 
     /// Tells the next part of the way.

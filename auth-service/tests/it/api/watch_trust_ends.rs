@@ -99,19 +99,26 @@ async fn a_token_that_ends_while_the_database_is_away_is_no_word_of_it() {
 
 async fn while_the_database_is_away_nothing_is_told() {
     let (mut database, server, mut watcher) = start().await;
+    let token = service_token(&server, "another").await;
     for freeze in [false, true] {
+        let head = watcher.told().await.head;
         if freeze {
             database.freeze();
         } else {
             database.stop().await;
         }
         falls_silent(&mut watcher).await;
+        // Whoever comes now is told nothing either.
+        let another = Watcher::try_start(&server, &token, Some(head.clone())).await;
+        let mut another = another.unwrap().into_inner();
+        assert!(another.is_silent_for(Duration::from_secs(1)).await);
         if freeze {
             database.thaw();
         } else {
             database.start_again().await;
         }
         watcher.told().await;
+        another.told().await;
         let mut ended = None;
         until("the database answers", async || {
             let answer = login(&mut server.anonymous(), "ann", PASSWORD).await;
