@@ -24,6 +24,8 @@ use crate::{
 
 /// How often the head is read at the least, so that whoever watches hears something as often.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How often our own verifier forgets what has expired.
+const FORGET: Duration = Duration::from_mins(1);
 /// How long one reading may take before it is tried anew: one connection that has gone dead must not
 /// keep everybody waiting who watches.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -122,8 +124,13 @@ impl<DB: Engine> Feed<DB> {
     }
 
     async fn keep_looking(&self, heard: &Notify, ours: &Notify) -> Infallible {
-        let mut failing = false;
+        let (mut failing, mut forgot) = (false, None);
         loop {
+            // Never in the midst of a reading, whose end says that nothing is missing.
+            if forgot.is_none_or(|forgot: Instant| forgot.elapsed() >= FORGET) {
+                self.verifier.forget();
+                forgot = Some(Instant::now());
+            }
             let next = Instant::now() + INTERVAL;
             tokio::select! {
                 () = self.store.changed() => ours.notify_one(),

@@ -123,7 +123,9 @@ pub async fn revoke<DB: Engine>(
     let next = keys.last().map_or(FIRST, |(_, key)| key.seq + 1);
     let successor = if is_followed { None } else { Some(sealer.make(next, now, soon)?) };
     let made = successor.as_ref().map(|sealed| sealed.key.clone());
-    match store.revoke_signing_key(key.public.clone(), successor).await? {
+    let is_kept = |(state, _): &&(State, Key)| *state != State::Ended;
+    let first_kept = keys.iter().find(is_kept).map_or(FIRST, |(_, key)| key.seq);
+    match store.revoke_signing_key(key.public.clone(), successor, first_kept).await? {
         KeyRevoked::Done => Ok(made),
         KeyRevoked::Unknown => Err(unknown()),
         KeyRevoked::PlaceTaken => Err(KeeperFault::Race),

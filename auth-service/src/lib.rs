@@ -123,12 +123,12 @@ async fn serve_from<DB: Engine>(
     let feed =
         Feed::start(store.clone(), Arc::clone(&ring), Arc::clone(&verifier), clock.clone()).await?;
     let settings = config.server.clone();
-    let (ready, trust) = (verifier.readiness(), Arc::clone(&verifier));
+    let ready = verifier.readiness();
     let service = service(store.clone(), &config, &secrets, ring, verifier, feed.seen(), clock)?;
     tokio::select! {
         ended = server::serve(listeners, &settings, service, ready, shutdown) => Ok(ended?),
         never = feed.follow() => match never {},
-        never = housekeeping::keep(store, trust) => match never {},
+        never = housekeeping::keep(store) => match never {},
     }
 }
 

@@ -72,6 +72,15 @@ impl<DB: Engine> Guard<DB> {
         self.unless_undone(hash, &taken).await
     }
 
+    /// Counts a try at a name: whoever asks for a name learns whether somebody has it. To take another
+    /// one counts as much as to register.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`], or when the database is away.
+    pub async fn try_name(&self, network: Network) -> Result<(), Error> {
+        self.store.take(self.guesses.registration(network)).await.map(drop)
+    }
+
     /// Notes that the password was right. If that fails, an attempt too many stays counted.
     pub async fn forgive(&self, taken: Taken) {
         if let Err(error) = self.store.forgive(taken).await {

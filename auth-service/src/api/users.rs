@@ -60,6 +60,7 @@ impl<DB: Engine> UserService for Users<DB> {
         let user = match password {
             Some(password) => {
                 let account = self.store.account(&caller).await?;
+                self.guard.try_name(network).await?;
                 let taken = self.authenticate(&account, network, password).await?;
                 let checked = Some(account.password_version);
                 let update = self.store.update_user(&caller, change, checked);

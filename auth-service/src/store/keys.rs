@@ -38,7 +38,8 @@ impl<DB: Engine> SqlStore<DB> {
         self.submit(Add { key, first_kept }).await
     }
 
-    /// Revokes a signing key with all its tokens, and adds another in its stead if that is given.
+    /// Revokes a signing key with all its tokens, and adds another in its stead if that is given. It
+    /// forgets those whose place is before `first_kept`: none that has ended may take over.
     ///
     /// # Errors
     /// When the database is away.
@@ -46,8 +47,9 @@ impl<DB: Engine> SqlStore<DB> {
         &self,
         key: PublicKey,
         successor: Option<SealedKey>,
+        first_kept: i64,
     ) -> Result<KeyRevoked, Failure> {
-        self.submit(Revoke { key, successor }).await
+        self.submit(Revoke { key, successor, first_kept }).await
     }
 
     /// Replaces what a signing key is sealed as. When it is sealed as anything else than `old`,
@@ -97,6 +99,7 @@ impl<DB: Engine> Act<DB> for Add {
 struct Revoke {
     key: PublicKey,
     successor: Option<SealedKey>,
+    first_kept: i64,
 }
 
 impl<DB: Engine> Act<DB> for Revoke {
@@ -113,8 +116,9 @@ impl<DB: Engine> Act<DB> for Revoke {
         {
             return Ok(KeyRevoked::PlaceTaken);
         }
-        let delete = "delete from signing_keys where kid = $1";
-        at.all(Statement::new(delete).bind(self.key.kid().to_owned())).await?;
+        let delete = "delete from signing_keys where kid = $1 or seq < $2";
+        let statement = Statement::new(delete).bind(self.key.kid().to_owned());
+        at.all(statement.bind(self.first_kept)).await?;
         // Verifiers do not know the key any more; this tells them that they never will again.
         at.revoke(self.key.id(), Cause::KeyRevoke, at.now.plus(MAX_TOKEN_LIFE));
         at.change.keys();

@@ -23,8 +23,9 @@ use crate::{
 
 /// How long after its use a refresh token gives the same answer again.
 const WINDOW: Duration = Duration::from_mins(1);
-/// How many used refresh tokens of a session are known. What is older is unknown, not reused.
-const KNOWN: i64 = 1_000;
+/// How many used refresh tokens of a session are known. What is older is unknown, not reused. They go
+/// with their session, in one write.
+const KNOWN: i64 = 100;
 
 /// Where a refresh token belongs.
 #[derive(Debug, Clone)]

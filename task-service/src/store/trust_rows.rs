@@ -111,13 +111,25 @@ pub(super) async fn clear<DB: Engine>(connection: &mut DB::Connection) -> Result
     Ok(())
 }
 
-/// How many rows there are, and their digest.
+/// How many rows there are, and their digest. None of them is kept in memory: there may be a million.
 pub(super) async fn count<DB: Engine>(
     connection: &mut DB::Connection,
 ) -> Result<(i64, Digest), sqlx::Error> {
     let statement = Statement::<DB>::new("select id, expire_time from trust_revocations");
-    let rows = read_all::<DB>(&statement.all(connection).await?)?;
-    Ok((length(&rows), Digest::of(&rows)))
+    let (mut count, mut digest, mut fault) = (0, Digest::default(), None);
+    let take = &mut |row: DB::Row| match revocation::<DB>(&row, "id", "expire_time") {
+        Ok(revocation) => {
+            count += 1;
+            digest = digest.and(Digest::row(&revocation));
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            fault = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    statement.each(connection, take).await?;
+    fault.map_or(Ok((count, digest)), Err)
 }
 
 /// Reads the rows of a statement in which one of another kind may be, which `other` knows. The

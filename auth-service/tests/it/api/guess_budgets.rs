@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, Engine, PASSWORD, Person, clock, on_every_engine, until};
+use e2e::{AuthServer, Engine, PASSWORD, Person, clock, on_every_engine, refused, until};
 use shared::pb::auth::{ChangePasswordRequest, UpdateCurrentUserRequest, User};
 
 use super::{
-    credentials,
+    account, credentials,
     guesses::{Answer, answer, enter, guess, guess_at_once, keys},
     start,
     update_current_user::update,
@@ -15,6 +15,7 @@ use super::{
 on_every_engine!(
     whatever_asks_for_the_password_counts,
     right_passwords_of_one_account_are_limited_too,
+    who_asks_for_names_is_limited_as_who_registers,
     servers_on_one_database_count_together,
     a_restart_forgets_no_guess,
     what_makes_no_difference_any_more_is_deleted,
@@ -83,6 +84,20 @@ async fn right_passwords_of_one_account_are_limited_too(on: Engine) {
     server.clock.advance(Duration::from_mins(15));
     let login = credentials("annabel", NEW);
     assert_eq!(answer(ann.auth.login(login).await), Answer::Right);
+}
+
+async fn who_asks_for_names_is_limited_as_who_registers(on: Engine) {
+    let server = start(on, [("AUTH_REGISTER_LIMIT", "4/1h")]).await;
+    let (mut ann, _bob) = (server.register("ann").await, server.register("bob").await);
+    let name = User { username: "bob".to_owned(), ..User::default() };
+    for _ in 0..2 {
+        let answer = ann.users.update_current_user(update(&name, &["username"], PASSWORD)).await;
+        assert_eq!(refused(answer).reason, "USERNAME_TAKEN");
+    }
+    assert_eq!(rename(&mut ann, PASSWORD).await, Answer::Later(900));
+    let answer = ann.auth.register(account("eve")).await;
+    assert_eq!(refused(answer).reason, "TOO_MANY_ATTEMPTS");
+    assert_eq!(change(&mut ann, PASSWORD).await, Answer::Right);
 }
 
 async fn servers_on_one_database_count_together(on: Engine) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth_service::{
     config::LEAST_DELAY,
     keeper::{self, KeeperFault},
-    keys::{Key, KeyFault, Sealer, State},
+    keys::{FIRST, Key, KeyFault, Sealer, State},
     secret_key::Secrets,
     store::KeyRevoked,
 };
@@ -21,6 +21,7 @@ on_every_engine!(
     a_key_that_is_revoked_is_gone_with_its_tokens,
     a_key_that_stands_alone_is_followed_soon,
     the_key_before_takes_over,
+    a_key_that_has_ended_does_not_come_back,
     a_key_that_signs_tomorrow_is_too_late,
     a_key_that_does_not_sign_is_missed_by_nobody,
     a_key_whose_place_is_taken_follows_nobody,
@@ -68,7 +69,7 @@ async fn a_key_that_is_revoked_is_gone_with_its_tokens<DB: Engine>(scene: Scene<
         let fault = keeper::revoke(&scene.store, &secrets, unknown, DELAY, &scene.clock).await;
         assert!(matches!(fault, Err(KeeperFault::Unknown(_))), "{fault:?}");
     }
-    let unknown = scene.store.revoke_signing_key(never(), None).await.unwrap();
+    let unknown = scene.store.revoke_signing_key(never(), None, FIRST).await.unwrap();
     assert_eq!(unknown, KeyRevoked::Unknown);
     assert_eq!(scene.head().await, before);
 
@@ -79,7 +80,7 @@ async fn a_key_that_is_revoked_is_gone_with_its_tokens<DB: Engine>(scene: Scene<
     let revoked = (keys[0].public.id(), "KEY_REVOKE".to_owned(), last);
     assert_eq!(scene.revoked().await, [revoked]);
     assert_eq!(scene.head().await, before + 2, "a revocation, and other keys");
-    let again = scene.store.revoke_signing_key(keys[0].public.clone(), None).await.unwrap();
+    let again = scene.store.revoke_signing_key(keys[0].public.clone(), None, FIRST).await.unwrap();
     assert_eq!(again, KeyRevoked::Unknown);
 }
 
@@ -87,7 +88,7 @@ async fn a_key_whose_place_is_taken_follows_nobody<DB: Engine>(scene: Scene<DB>)
     let keys = scene.make_keys(2).await;
     let sealer = Sealer::new(&Secrets::only("one")).unwrap();
     let late = sealer.make(2, scene.clock.now(), scene.clock.now()).unwrap();
-    let revoked = scene.store.revoke_signing_key(keys[1].public.clone(), Some(late)).await;
+    let revoked = scene.store.revoke_signing_key(keys[1].public.clone(), Some(late), FIRST).await;
     assert_eq!(revoked.unwrap(), KeyRevoked::PlaceTaken);
     assert_eq!(scene.keys().await.len(), 2);
     assert_eq!(scene.revoked().await, []);
@@ -133,6 +134,15 @@ async fn the_key_before_takes_over<DB: Engine>(scene: Scene<DB>) {
     assert_eq!(scene.signs().await, Some(1));
     scene.clock.advance(DELAY);
     assert_eq!(scene.signs().await, Some(3));
+}
+
+async fn a_key_that_has_ended_does_not_come_back<DB: Engine>(scene: Scene<DB>) {
+    let keys = scene.make_keys(2).await;
+    scene.clock.advance(MAX_TOKEN_LIFE + LEEWAY + Duration::from_secs(1));
+    let next = scene.revoke_key(&keys[1]).await.unwrap();
+    assert_eq!(scene.signs().await, None, "verifiers know none that could sign");
+    let left: Vec<_> = scene.keys().await.into_iter().map(|(_, key)| key).collect();
+    assert_eq!(left, [next]);
 }
 
 async fn a_key_that_signs_tomorrow_is_too_late<DB: Engine>(scene: Scene<DB>) {

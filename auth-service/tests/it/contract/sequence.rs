@@ -102,7 +102,7 @@ async fn turn_over<DB: Engine>(store: SqlStore<DB>, keys: Vec<SealedKey>) {
     for key in keys {
         let public = key.key.public.clone();
         assert!(store.add_signing_key(key, FIRST).await.unwrap());
-        assert_eq!(store.revoke_signing_key(public, None).await.unwrap(), KeyRevoked::Done);
+        assert_eq!(store.revoke_signing_key(public, None, FIRST).await.unwrap(), KeyRevoked::Done);
     }
 }
 
