@@ -34,7 +34,7 @@ pub enum Command {
     /// Look at the services that may have tokens of their own, add one, remove one
     #[command(subcommand)]
     Services(Services),
-    /// Decide what verifiers hold for true
+    /// Have verifiers fetch anew what has been revoked
     #[command(subcommand)]
     Trust(Trust),
 }
@@ -42,7 +42,10 @@ pub enum Command {
 /// About what verifiers hold for true.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Trust {
-    /// Have every verifier fetch everything anew: needed after the database was restored from a backup
+    /// Have every verifier fetch everything anew
+    ///
+    /// It is needed after the database was restored from a backup, and after the clock of the server was
+    /// far ahead. Then every access token ends, and is to be refreshed.
     Reset,
 }
 
@@ -87,10 +90,7 @@ impl<DB: Engine> Operator<'_, DB> {
             Command::Keys(command) => self.keys(command).await?,
             Command::Users(command) => self.users(command, input).await?,
             Command::Services(command) => self.services(command).await?,
-            Command::Trust(Trust::Reset) => {
-                self.store.reset_trust().await?;
-                "every verifier fetches everything anew\n".to_owned()
-            }
+            Command::Trust(Trust::Reset) => self.reset_trust().await?,
         };
         // Servers on the same database find out by themselves; this way they do at once.
         self.store.announcer().announce().await;

@@ -132,6 +132,29 @@ pub async fn revoke<DB: Engine>(
     }
 }
 
+/// Has every verifier fetch everything anew. If revocations have been forgotten of tokens that may be
+/// in force, because the clock was ahead, every signing key is replaced; the answer is the new one.
+///
+/// # Errors
+/// When there is no secret key for the new one, or the database does not answer.
+pub async fn reset<DB: Engine>(
+    store: &SqlStore<DB>,
+    config: &SecretKeys,
+    clock: &Clock,
+) -> Result<Option<Key>, KeeperFault> {
+    let now = clock.now();
+    let (state, keys) = store.trust().await?;
+    let next = keys.last().map_or(FIRST, |sealed| sealed.key.seq + 1);
+    let only = if state.forgotten > now {
+        let sealer = Sealer::new(&secrets(store, config).await?)?;
+        Some(sealer.make(next, now, now.plus(LEAST_DELAY))?)
+    } else {
+        None
+    };
+    let made = only.as_ref().map(|sealed| sealed.key.clone());
+    if store.reset_trust(only).await? { Ok(made) } else { Err(KeeperFault::Race) }
+}
+
 /// Seals every signing key with the secret that is in force; the answer is how many. From then on the
 /// previous one is not needed.
 ///

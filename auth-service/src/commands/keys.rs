@@ -50,6 +50,17 @@ impl<DB: Engine> Operator<'_, DB> {
         }
     }
 
+    pub(super) async fn reset_trust(&self) -> Result<String, CommandFault> {
+        let made = keeper::reset(&self.store, &self.config.secret_keys, self.clock).await?;
+        let ended = made.as_ref().map(|key| {
+            let next = begin(key);
+            format!(
+                "a clock that was ahead has had revocations forgotten: every token ends\n{next}"
+            )
+        });
+        Ok(format!("every verifier fetches everything anew\n{}", ended.unwrap_or_default()))
+    }
+
     async fn secrets(&self) -> Result<Secrets, CommandFault> {
         Ok(keeper::secrets(&self.store, &self.config.secret_keys).await?)
     }

@@ -119,11 +119,31 @@ impl<DB: Engine> Act<DB> for Revoke {
         let delete = "delete from signing_keys where kid = $1 or seq < $2";
         let statement = Statement::new(delete).bind(self.key.kid().to_owned());
         at.all(statement.bind(self.first_kept)).await?;
-        // Verifiers do not know the key any more; this tells them that they never will again.
-        at.revoke(self.key.id(), Cause::KeyRevoke, at.now.plus(MAX_TOKEN_LIFE));
-        at.change.keys();
+        end(at, &self.key);
         Ok(KeyRevoked::Done)
     }
+}
+
+/// Notes the end of a key that verifiers do not know any more: it tells them that they never will again.
+fn end<DB: Engine>(at: &mut Transaction<'_, DB>, key: &PublicKey) {
+    at.revoke(key.id(), Cause::KeyRevoke, at.now.plus(MAX_TOKEN_LIFE));
+    at.change.keys();
+}
+
+/// Adds a key and revokes every other one, unless its place is taken.
+pub(super) async fn replace_all<DB: Engine>(
+    at: &mut Transaction<'_, DB>,
+    sealed: &SealedKey,
+) -> Result<bool, Error> {
+    if !insert(at, sealed).await? {
+        return Ok(false);
+    }
+    let delete = "delete from signing_keys where seq <> $1
+                  returning seq, kid, public_key, sealed_seed, create_time, activate_time";
+    for row in &at.all(Statement::new(delete).bind(sealed.key.seq)).await? {
+        end(at, &key::<DB>(row)?.key.public);
+    }
+    Ok(true)
 }
 
 struct Reseal {

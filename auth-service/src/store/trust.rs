@@ -28,6 +28,8 @@ pub(super) struct Change {
     other: bool,
     epoch: Option<Uuid>,
     forgotten: Option<Time>,
+    /// Nothing that was forgotten matters to a token that expires later than this.
+    forgotten_at_most: Option<Time>,
 }
 
 impl Change {
@@ -62,12 +64,14 @@ pub(super) async fn tell<DB: Engine>(mut at: Transaction<'_, DB>) -> Result<(), 
     let statement = Statement::new(
         "update trust_head
          set sequence = sequence + $1, epoch = coalesce($2, epoch),
-             forgotten_time = case when forgotten_time < $3 then $3 else forgotten_time end
+             forgotten_time = case when forgotten_time < $3 then $3
+                                   when forgotten_time > $4 then $4 else forgotten_time end
          where id = 1 returning sequence",
     )
     .bind(change.steps())
     .bind(change.epoch)
-    .bind(change.forgotten.unwrap_or(Time::MIN).micros());
+    .bind(change.forgotten.unwrap_or(Time::MIN).micros())
+    .bind(change.forgotten_at_most.unwrap_or(Time::MAX).micros());
     let rows = at.all(statement).await?;
     let last: i64 = get::<DB, _>(rows.first().ok_or(Error::RowNotFound)?, "sequence")?;
     for (sequence, (revocation, cause)) in (last - change.steps() + 1..).zip(change.revocations) {
@@ -135,12 +139,14 @@ impl<DB: Engine> SqlStore<DB> {
     }
 
     /// Renews the epoch, so that every verifier fetches everything anew: what has been restored from a
-    /// backup is not what verifiers have heard.
+    /// backup is not what verifiers have heard. With a key, every other one is revoked, so that it does
+    /// not matter any more what has been forgotten of its tokens; if another process has added one in
+    /// its place, nothing is done and the answer is `false`.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn reset_trust(&self) -> Result<(), Failure> {
-        self.submit(Reset { epoch: Uuid::new_v4() }).await
+    pub async fn reset_trust(&self, only_key: Option<SealedKey>) -> Result<bool, Failure> {
+        self.submit(Reset { epoch: Uuid::new_v4(), only_key }).await
     }
 
     /// Deletes revocations that have been called forgotten, `most` at the most, and calls so many more
@@ -174,14 +180,21 @@ impl<DB: Engine> Act<DB> for Begin {
 
 struct Reset {
     epoch: Uuid,
+    only_key: Option<SealedKey>,
 }
 
 impl<DB: Engine> Act<DB> for Reset {
-    type Answer = ();
+    type Answer = bool;
 
-    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<(), Error> {
+    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<bool, Error> {
+        if let Some(key) = &self.only_key {
+            if !keys::replace_all(at, key).await? {
+                return Ok(false);
+            }
+            at.change.forgotten_at_most = Some(at.now);
+        }
         at.change.epoch = Some(self.epoch);
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -106,6 +106,8 @@ struct Follower<'f> {
     heard: Option<Instant>,
     /// What the issuer has forgotten, as far as the parts of a snapshot have said.
     forgotten: Option<Time>,
+    /// What the issuer has forgotten, as it said last.
+    told: Option<Time>,
     /// When it last forgot what has expired.
     forgot: Instant,
     hurry: Hurry,
@@ -151,6 +153,7 @@ impl<'f> Follower<'f> {
             head,
             heard: None,
             forgotten: None,
+            told: None,
             forgot: Instant::now(),
             hurry: Hurry::default(),
             outage: Outage::default(),
@@ -196,7 +199,7 @@ impl<'f> Follower<'f> {
         // The last moment to forget: a snapshot brings back what the issuer has not forgotten.
         self.forget();
         self.forgotten = None;
-        if self.verifier.has_forgotten_too_much() {
+        if self.misses_something() {
             self.head = None;
         }
         Ok(self.link.watch(channel, self.head).await?)
@@ -209,7 +212,7 @@ impl<'f> Follower<'f> {
             let message = tokio::select! {
                 message = timeout_at(silent_from + SILENCE, stream.message()) => message,
                 () = self.hurry.wanted(self.verifier) => {
-                    if self.verifier.has_forgotten_too_much() {
+                    if self.misses_something() {
                         self.hurry.hurried();
                         return End::Forgotten;
                     }
@@ -237,6 +240,10 @@ impl<'f> Follower<'f> {
             self.forgotten = self.forgotten.max(news.forgotten);
             news.forgotten = self.forgotten;
         }
+        if news.head.is_some() {
+            self.told = news.forgotten;
+            self.forgotten = None;
+        }
         self.verifier.learn(&news);
         self.ledger.note(|unsaved| unsaved.add(&news, self.verifier.now()));
         if news.head.is_some() {
@@ -249,6 +256,11 @@ impl<'f> Follower<'f> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a snapshot could tell what has been forgotten here.
+    fn misses_something(&self) -> bool {
+        self.verifier.has_forgotten_too_much() && self.verifier.forgotten() > self.told
     }
 
     fn forget(&mut self) {

@@ -171,13 +171,13 @@ async fn what_is_forgotten_is_said_before_it_is_gone<DB: Engine>(scene: Scene<DB
 async fn a_reset_renews_the_epoch_and_loses_nothing<DB: Engine>(scene: Scene<DB>) {
     revoke(&scene, 3).await;
     let (before, revoked) = (scene.store.trust().await.unwrap().0, scene.revoked().await);
-    scene.store.reset_trust().await.unwrap();
+    assert!(scene.store.reset_trust(None).await.unwrap());
     let after = scene.second_store().await.trust().await.unwrap().0;
     assert_ne!(after.head.epoch, before.head.epoch);
     let head = Head { sequence: 4, ..after.head };
     assert_eq!(after, TrustState { head, ..before });
     assert_eq!(scene.revoked().await, revoked);
-    scene.store.reset_trust().await.unwrap();
+    assert!(scene.store.reset_trust(None).await.unwrap());
     assert_ne!(scene.store.trust().await.unwrap().0.head.epoch, after.head.epoch);
 }
 
