@@ -159,6 +159,20 @@ async fn unknown_keys_ask_for_nothing_while_the_issuer_is_heard_of() {
     assert!(pair.opened.try_recv().is_err());
 }
 
+/// What the issuer itself has forgotten no snapshot can tell.
+#[tokio::test]
+async fn what_the_issuer_has_forgotten_is_not_asked_for() {
+    let mut pair = Pair::start();
+    let stream = pair.greeted().await;
+    let forgotten = Some(Time::from_seconds(NOW + 3600));
+    stream.say(&News { forgotten, ..news(1) });
+    pair.until(|scene| scene.verifier.has_forgotten_too_much()).await;
+    assert_eq!(pair.scene.verifier.verify(&pair.scene.token()), Err(Rejection::Undecidable));
+    stream.say(&News { forgotten, ..end_of_session(2) });
+    pair.until(|scene| scene.verifier.revocations() == 1).await;
+    assert!(pair.opened.try_recv().is_err());
+}
+
 #[tokio::test]
 async fn a_service_starts_from_its_store_while_the_issuer_is_dead() {
     let log = Log::default();
