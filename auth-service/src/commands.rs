@@ -49,6 +49,17 @@ pub enum Trust {
     Reset,
 }
 
+impl Command {
+    /// What to ask for on a terminal, if the command reads a secret.
+    #[must_use]
+    pub fn secret_prompt(&self) -> Option<&'static str> {
+        match self {
+            Self::Users(Users::SetPassword { .. }) => Some("New password: "),
+            Self::Users(_) | Self::Keys(_) | Self::Services(_) | Self::Trust(_) => None,
+        }
+    }
+}
+
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFault {

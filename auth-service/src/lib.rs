@@ -5,8 +5,8 @@
 //! [`hasher`] checks them on threads of its own; [`tokens`] signs with the
 //! keys of [`keys`], which [`keeper`] makes; [`revocations`] are why something ends early, and [`feed`]
 //! is how verifiers hear of it; [`store`] is the SQL. A login passes five places: `api/auth.rs`,
-//! `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`. [`commands`] are what operators do,
-//! and [`housekeeping`] deletes what is over.
+//! `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`. [`commands`] are what operators do
+//! at a [`terminal`], and [`housekeeping`] deletes what is over.
 //!
 //! The service verifies tokens as any other does, by what it tells the others.
 
@@ -27,6 +27,7 @@ pub mod feed;
 pub mod secret_key;
 pub mod store;
 pub mod commands;
+pub mod terminal;
 pub mod housekeeping;
 pub mod error;
 
@@ -126,10 +127,12 @@ async fn serve_from<DB: Engine>(
     let ready = verifier.readiness();
     let service = service(store.clone(), &config, &secrets, ring, verifier, feed.seen(), clock)?;
     tokio::select! {
-        ended = server::serve(listeners, &settings, service, ready, shutdown) => Ok(ended?),
+        ended = server::serve(listeners, &settings, service, ready, shutdown) => ended?,
         never = feed.follow() => match never {},
-        never = housekeeping::keep(store) => match never {},
+        never = housekeeping::keep(store.clone()) => match never {},
     }
+    store.settle().await;
+    Ok(())
 }
 
 /// The RPCs, with what each of them works with.

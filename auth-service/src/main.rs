@@ -10,6 +10,7 @@ use auth_service::{
     commands,
     config::{self, Config},
     migrate, operate, serve,
+    terminal::Silence,
 };
 use clap::{Parser, Subcommand};
 use shared::{
@@ -87,7 +88,9 @@ async fn perform_for_operator(
     config: &Config,
     command: commands::Command,
 ) -> Result<(), Box<dyn Error>> {
+    let silence = command.secret_prompt().map(Silence::ask).transpose()?;
     let mut input = io::BufReader::new(io::stdin());
     let done = operate(config, &Clock::system(), command, &mut input).await?;
+    drop(silence);
     Ok(io::stdout().write_all(done.as_bytes())?)
 }

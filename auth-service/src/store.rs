@@ -101,6 +101,11 @@ impl<DB: Engine> SqlStore<DB> {
         Ok(store)
     }
 
+    /// Leaves the data in one place: the last thing that the service does.
+    pub async fn settle(&self) {
+        self.database.settle().await;
+    }
+
     /// Shows how the database is used.
     pub fn report(&self, metrics: &mut Metrics) {
         self.database.report(metrics);

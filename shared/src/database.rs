@@ -131,6 +131,18 @@ impl<DB: Engine> Database<DB> {
         within(ACQUIRE_TIMEOUT, self.writer.connect()).await
     }
 
+    /// Leaves the data in one place: the last thing that a service does.
+    pub async fn settle(&self) {
+        let Some(sql) = DB::SETTLE else { return };
+        let settled = async {
+            let mut connection = self.connect_writer().await?;
+            within(ACQUIRE_TIMEOUT, Statement::<DB>::new(sql).all(&mut connection)).await
+        };
+        if let Err(error) = settled.await {
+            tracing::warn!(%error, "the last writes stay in the file beside the database");
+        }
+    }
+
     /// Shows how the connections are used.
     pub fn report(&self, metrics: &mut Metrics) {
         let (open, idle) = (self.readers.clone(), self.readers.clone());

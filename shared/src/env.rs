@@ -6,13 +6,15 @@ mod secret_file;
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Display,
+    fs,
+    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{SecretString, zeroize::Zeroizing};
 
 use duration::show;
 
@@ -203,22 +205,27 @@ impl Env {
     }
 
     fn read_file(&mut self, path: &Path) {
-        match dotenvy::from_path_iter(path) {
-            Ok(lines) => {
-                // An error shows the line, which may hold a secret: only where it is is told.
-                for (number, line) in lines.enumerate() {
-                    match line {
-                        Ok((name, value)) if name.starts_with(self.prefix) => {
-                            self.from_file.insert(name.clone());
-                            self.variables.insert(name, value);
-                        }
-                        Ok(_) => {}
-                        Err(_) => self.fault(".env", format!("entry {} is malformed", number + 1)),
-                    }
+        let text = match fs::read_to_string(path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(fault) if fault.kind() == ErrorKind::NotFound => return,
+            Err(fault) => return self.fault(".env", format!("can not be read: {fault}")),
+        };
+        for entry in dotenvy::from_read_iter(text.as_bytes()) {
+            match entry {
+                Ok((name, value)) if name.starts_with(self.prefix) => {
+                    self.from_file.insert(name.clone());
+                    self.variables.insert(name, value);
                 }
+                Ok(_) => {}
+                // An error holds the line, which may be a secret: only where it is is told.
+                Err(dotenvy::Error::LineParse(entry, _)) => {
+                    let before = text.find(&entry).and_then(|start| text.get(..start));
+                    let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
+                    let rule = "a value with a space, # or $ stands in single quotes";
+                    self.fault(".env", format!("line {line} is malformed: {rule}"));
+                }
+                Err(_) => self.fault(".env", "can not be read"),
             }
-            Err(dotenvy::Error::Io(fault)) if fault.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => self.fault(".env", "can not be read"),
         }
     }
 
@@ -268,7 +275,7 @@ mod tests {
     #[test]
     fn a_secret_may_be_in_a_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "from a file\n").unwrap();
+        fs::write(file.path(), "from a file\n").unwrap();
         let path = file.path().display().to_string();
         let mut env = Env::of("T_", [("T_KEY_FILE", path.as_str())]);
         assert_eq!(env.secret("T_KEY").unwrap().expose_secret(), "from a file");
@@ -279,9 +286,22 @@ mod tests {
     }
 
     #[test]
+    fn a_malformed_line_is_told_by_its_number_and_never_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "# a comment\n\nT_A=\"1\"\n\nT_KEY=hunter2 and more\nT_B=\"2\"\n";
+        fs::write(file.path(), text).unwrap();
+        let mut env = Env::of("T_", []);
+        env.read_file(file.path());
+        assert_eq!((env.number("T_A", 0, 0, 9), env.number("T_B", 0, 0, 9)), (1, 2));
+        let fault = env.finish(()).unwrap_err().to_string();
+        assert!(fault.starts_with(".env line 5 is malformed: "), "{fault}");
+        assert!(!fault.contains("hunter2"), "{fault}");
+    }
+
+    #[test]
     fn the_file_yields_to_the_process_and_a_misspelt_name_in_it_is_a_fault() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "T_A=\"1\"\n# a comment\nOTHER=x\nT_MISSPELT=2\n").unwrap();
+        fs::write(file.path(), "T_A=\"1\"\n# a comment\nOTHER=x\nT_MISSPELT=2\n").unwrap();
         let mut env = Env::of("T_", []);
         env.read_file(file.path());
         assert_eq!(env.number("T_A", 0, 0, 9), 1);

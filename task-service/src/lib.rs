@@ -70,7 +70,7 @@ async fn serve_from<DB: Engine>(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
     let verifier = Arc::new(Verifier::new(config.expected, clock));
-    let vault = store.vault();
+    let (vault, at_the_end) = (store.vault(), store.vault());
     let pages = vault.page_key().await?;
     let mut metrics = Metrics::default();
     store.report(&mut metrics);
@@ -80,10 +80,12 @@ async fn serve_from<DB: Engine>(
     let service = api::service(store, pages, bearer, request_size, metrics);
     tokio::select! {
         ended = server::serve(listeners, &config.server, service, verifier.readiness(), shutdown) => {
-            Ok(ended?)
+            ended?;
         }
         never = follow_trust(Arc::clone(&verifier), config.trust, vault) => match never {},
     }
+    at_the_end.settle().await;
+    Ok(())
 }
 
 /// Why the service did not start, or ended early.

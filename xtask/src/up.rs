@@ -112,7 +112,9 @@ async fn one_ended(services: &mut [(&str, Child)]) -> Failure {
         for (name, service) in services.iter_mut() {
             match service.try_wait() {
                 Ok(None) => {}
-                Ok(Some(status)) => return format!("{name} ended: {status}").into(),
+                Ok(Some(status)) => {
+                    return format!("{name} has ended ({status}), so the pair is stopped").into();
+                }
                 Err(error) => return error.into(),
             }
         }

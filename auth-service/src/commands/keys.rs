@@ -13,7 +13,7 @@ pub enum Keys {
     List,
     /// Make the next key, which signs after `AUTH_KEY_PUBLISH_DELAY`
     Rotate,
-    /// Revoke a key that is in wrong hands: every token that it has signed ends, everywhere, at once
+    /// Revoke a key that is in wrong hands: every token that it has signed ends, everywhere
     Revoke {
         /// The key's id, as `keys list` prints it
         #[arg(allow_hyphen_values = true)]

@@ -1,6 +1,6 @@
 //! `users`: what operators do with accounts.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use clap::Subcommand;
 use shared::{database::Engine, ids::parse_id};
@@ -97,9 +97,11 @@ impl<DB: Engine> Operator<'_, DB> {
 }
 
 /// The first line, without its end.
-fn read_line(input: &mut (dyn BufRead + Send)) -> std::io::Result<String> {
+fn read_line(input: &mut (dyn BufRead + Send)) -> io::Result<String> {
     let mut line = String::new();
-    input.read_line(&mut line)?;
+    if input.read_line(&mut line)? == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "standard input is empty"));
+    }
     line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(line)
 }

@@ -121,6 +121,10 @@ pub trait Engine:
     /// What tells other processes of a write, by the name of a topic; nothing where they see it anyway.
     const ANNOUNCE: Option<&'static str>;
 
+    /// What leaves the data in one file when a service ends, so that a copy of that is whole; nothing
+    /// where they are in none.
+    const SETTLE: Option<&'static str>;
+
     /// A row source for a `from` clause, named `x`: the JSON array of objects bound as `$1`, with
     /// these members as typed columns, in the order of the array.
     fn rows(columns: &[Column]) -> String;

@@ -27,6 +27,7 @@ impl Engine for Postgres {
     // A hint need not last: nobody waits until it is on the disk.
     const ANNOUNCE: Option<&'static str> =
         Some("select set_config('synchronous_commit', 'off', true), pg_notify($1, '')");
+    const SETTLE: Option<&'static str> = None;
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns

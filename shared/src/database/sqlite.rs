@@ -39,6 +39,7 @@ impl Engine for Sqlite {
     // A transaction that begins as a reader and then writes would ignore the busy timeout.
     const BEGIN: &'static str = "begin immediate";
     const ANNOUNCE: Option<&'static str> = None;
+    const SETTLE: Option<&'static str> = Some("pragma wal_checkpoint(truncate)");
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns

@@ -97,7 +97,7 @@ pub(super) fn missing() -> Status {
     refusal(
         Code::Unauthenticated,
         "TOKEN_MISSING",
-        "an access token is needed: authorization: Bearer",
+        "an access token is needed, as the metadata \"authorization: Bearer <access_token>\"",
     )
 }
 

@@ -34,6 +34,11 @@ impl<DB: Engine> Vault<DB> {
         Ok(PageKey::new(&key))
     }
 
+    /// Leaves the data in one place: the last thing that the service does.
+    pub async fn settle(&self) {
+        self.database.settle().await;
+    }
+
     /// Keeps what was heard, without holding up the writes of users for long. The answer is `false` if
     /// it does not fit to what is there.
     async fn keep(&self, step: Step, update: &Update<'_>, news: &News) -> Result<bool, Error> {
