@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use e2e::{AuthServer, Identity, TaskServer, refused};
-use shared::pb::auth::ListSigningKeysRequest;
+use shared::pb::{
+    auth::ListSigningKeysRequest,
+    task::{CreateTaskRequest, Task},
+};
 use tonic::{
     Code, Request, Response, Status, client::Grpc, service::interceptor::InterceptedService,
 };
@@ -63,4 +66,20 @@ async fn a_server_ends_although_a_client_holds_on() {
     assert!(ended.is_ok());
     let late = ann.auth.list_signing_keys(ListSigningKeysRequest {}).await;
     assert_eq!(late.unwrap_err().code(), Code::Unavailable);
+}
+
+/// Whoever copies the file then has everything.
+#[tokio::test]
+async fn after_a_clean_end_the_data_are_in_one_file() {
+    let auth = AuthServer::start().await;
+    let task = TaskServer::start(&auth).await;
+    let mut ann = task.register(&auth, "ann").await;
+    let task_of_ann = Task { title: "Water the plants".to_owned(), ..Task::default() };
+    let request = CreateTaskRequest { task: Some(task_of_ann) };
+    ann.tasks.create_task(request).await.unwrap();
+    for place in [task.stop().await, auth.stop().await] {
+        let file = place.url.strip_prefix("sqlite://").unwrap().to_owned();
+        let beside = std::fs::metadata(format!("{file}-wal")).map_or(0, |wal| wal.len());
+        assert_eq!(beside, 0, "{file}");
+    }
 }
