@@ -1,20 +1,19 @@
 //! Settings out of the environment and the file `.env`, every fault reported at once.
 
+mod dotenv;
 mod duration;
 mod secret_file;
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Display,
-    fs,
-    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use secrecy::{SecretString, zeroize::Zeroizing};
+use secrecy::SecretString;
 
 use duration::show;
 
@@ -205,27 +204,13 @@ impl Env {
     }
 
     fn read_file(&mut self, path: &Path) {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(fault) if fault.kind() == ErrorKind::NotFound => return,
-            Err(fault) => return self.fault(".env", format!("can not be read: {fault}")),
-        };
-        for entry in dotenvy::from_read_iter(text.as_bytes()) {
-            match entry {
-                Ok((name, value)) if name.starts_with(self.prefix) => {
-                    self.from_file.insert(name.clone());
-                    self.variables.insert(name, value);
-                }
-                Ok(_) => {}
-                // An error holds the line, which may be a secret: only where it is is told.
-                Err(dotenvy::Error::LineParse(entry, _)) => {
-                    let before = text.find(&entry).and_then(|start| text.get(..start));
-                    let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
-                    let rule = "a value with a space, # or $ stands in single quotes";
-                    self.fault(".env", format!("line {line} is malformed: {rule}"));
-                }
-                Err(_) => self.fault(".env", "can not be read"),
-            }
+        let (entries, faults) = dotenv::read(path);
+        for (name, value) in entries.into_iter().filter(|(name, _)| name.starts_with(self.prefix)) {
+            self.from_file.insert(name.clone());
+            self.variables.insert(name, value);
+        }
+        for fault in faults {
+            self.fault(".env", fault);
         }
     }
 
@@ -252,6 +237,8 @@ pub fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -283,19 +270,6 @@ mod tests {
         let mut env = Env::of("T_", [("T_KEY_FILE", path.as_str()), ("T_KEY", "x")]);
         assert!(env.secret("T_KEY").is_none());
         assert!(env.finish(()).is_err());
-    }
-
-    #[test]
-    fn a_malformed_line_is_told_by_its_number_and_never_shown() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let text = "# a comment\n\nT_A=\"1\"\n\nT_KEY=hunter2 and more\nT_B=\"2\"\n";
-        fs::write(file.path(), text).unwrap();
-        let mut env = Env::of("T_", []);
-        env.read_file(file.path());
-        assert_eq!((env.number("T_A", 0, 0, 9), env.number("T_B", 0, 0, 9)), (1, 2));
-        let fault = env.finish(()).unwrap_err().to_string();
-        assert!(fault.starts_with(".env line 5 is malformed: "), "{fault}");
-        assert!(!fault.contains("hunter2"), "{fault}");
     }
 
     #[test]
