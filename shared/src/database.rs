@@ -35,6 +35,9 @@ use fault::{is_lost, within};
 /// How long a read waits for a connection, and a write for a new one, before it gives up.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a service that ends waits for its data to be in one place, which they need not be.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// An open database: connections that only read, and a way to make the one that writes.
 pub struct Database<DB: Engine> {
     readers: Pool<DB>,
@@ -134,10 +137,10 @@ impl<DB: Engine> Database<DB> {
     /// Leaves the data in one place: the last thing that a service does.
     pub async fn settle(&self) {
         let Some(sql) = DB::SETTLE else { return };
-        let settled = async {
-            let mut connection = self.connect_writer().await?;
-            within(ACQUIRE_TIMEOUT, Statement::<DB>::new(sql).all(&mut connection)).await
-        };
+        let settled = within(SETTLE_TIMEOUT, async {
+            let mut connection = self.writer.connect().await?;
+            Statement::<DB>::new(sql).all(&mut connection).await
+        });
         if let Err(error) = settled.await {
             tracing::warn!(%error, "the last writes stay in the file beside the database");
         }
