@@ -5,8 +5,9 @@
 
 mod learning;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use arc_swap::Guard;
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::sync::Cache;
 use tokio::{
@@ -15,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    Caller, Claims, Grant, Reason, Rejection, ServiceCaller, install_crypto, key, known::Known,
-    token::Token,
+    Caller, Claims, Grant, PublicKey, Reason, Rejection, ServiceCaller, install_crypto, key,
+    known::Known, token::Token,
 };
 use crate::clock::{Clock, Time};
 
@@ -165,8 +166,10 @@ impl Verifier {
     /// What never changes about a token.
     fn check_anew(&self, token: &str) -> Result<Verified, Rejection> {
         let token = Token::parse(token)?;
-        let keys = self.known.keys();
-        let Some(key) = keys.get(&token.kid) else { return Err(self.unknown_key(&token.kid)) };
+        let (staleness, keys) = self.keys();
+        let Some(key) = keys.get(&token.kid) else {
+            return Err(self.unknown_key(&token.kid, staleness));
+        };
         let claims = Claims::parse(&token.verified_payload(key)?)?;
         if claims.iss != self.expected.issuer {
             return Err(Reason::Issuer.into());
@@ -201,8 +204,9 @@ impl Verifier {
     /// # Errors
     /// What has ended it: its time, a revocation, the key, or that nobody can say.
     pub fn recheck(&self, grant: &Grant) -> Result<(), Rejection> {
-        if !self.known.keys().contains_key(&grant.kid) {
-            return Err(self.unknown_key(&grant.kid));
+        let (staleness, keys) = self.keys();
+        if !keys.contains_key(&grant.kid) {
+            return Err(self.unknown_key(&grant.kid, staleness));
         }
         // Also a key that is there: who is behind may not have heard of its end.
         if self.known.is_revoked(grant.key_id) {
@@ -220,12 +224,20 @@ impl Verifier {
         Ok(())
     }
 
-    /// An unknown key is foreign if the issuer was heard of a moment ago; otherwise it may be new.
-    fn unknown_key(&self, kid: &str) -> Rejection {
+    /// The keys, and how long before them at the most the issuer was heard of. The other way round,
+    /// news that come in between would make their own keys foreign.
+    fn keys(&self) -> (Option<Duration>, Guard<Arc<HashMap<String, PublicKey>>>) {
+        let staleness = self.known.staleness();
+        (staleness, self.known.keys())
+    }
+
+    /// A key that is unknown is foreign if the issuer was heard of a moment before; otherwise it may
+    /// be new.
+    fn unknown_key(&self, kid: &str, staleness: Option<Duration>) -> Rejection {
         if key::id(kid).is_some_and(|id| self.known.is_revoked(id)) {
             return Reason::Revoked.into();
         }
-        match self.staleness() {
+        match staleness {
             Some(staleness) if staleness <= FRESH => Reason::KeyUnknown.into(),
             _ => self.undecidable(),
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use shared::{
-    clock::Time,
-    testing::{Forge, named},
-    trust::{Claims, LEEWAY, MAX_TOKEN_LIFE, News, Reason, Rejection, Revocation},
+    clock::{Clock, Time},
+    testing::{Forge, expected, named},
+    trust::{Claims, LEEWAY, MAX_TOKEN_LIFE, News, Reason, Rejection, Revocation, Verifier},
 };
 use uuid::Uuid;
 
@@ -172,5 +172,21 @@ fn a_key_that_was_revoked_stays_so_though_somebody_who_is_behind_still_names_it(
     scene.verifier.learn(&News { revocations: vec![revocation], ..News::default() });
     for another in [token, scene.token()] {
         assert_eq!(scene.verifier.verify(&another), Err(Reason::Revoked.into()));
+    }
+}
+
+#[test]
+fn a_good_token_that_comes_with_the_first_news_is_not_taken_for_foreign() {
+    let (forge, clock) = (Forge::new(), Clock::manual(Time::from_seconds(NOW)));
+    let token = forge.sign(&forge.claims(ANN, "testing", clock.now()));
+    let news = named(vec![forge.public()]);
+    for round in 0..100 {
+        let verifier = Verifier::new(expected("testing"), clock.clone());
+        std::thread::scope(|scope| {
+            scope.spawn(|| verifier.learn(&news));
+            while let Err(rejection) = verifier.verify(&token) {
+                assert_eq!(rejection, Rejection::Undecidable, "round {round}");
+            }
+        });
     }
 }
