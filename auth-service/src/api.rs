@@ -25,7 +25,7 @@ use tonic::service::{Routes, interceptor::InterceptedService};
 pub use auth::Auth;
 pub use guard::Guard;
 pub use sessions::Sessions;
-pub use trust::{Places, Trust};
+pub use trust::{MOST_STREAMS, Trust};
 pub use users::Users;
 
 use crate::keys::{Key, State};

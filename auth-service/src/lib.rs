@@ -38,7 +38,7 @@ use shared::{
     database::Engine,
     metrics::Metrics,
     on_engine,
-    server::{self, Listeners, ServeError, Service},
+    server::{self, Listeners, Places, ServeError, Service},
     trust::Verifier,
 };
 
@@ -167,7 +167,7 @@ fn service<DB: Engine>(
         store: store.clone(),
         seen,
         verifier: Arc::clone(&verifier),
-        places: api::Places::default(),
+        places: Places::new(api::MOST_STREAMS),
     };
     let auth = api::Auth { store, guard, sessions, issuer, ring, verifier, clock };
     Ok(api::service(auth, users, trust, config.server.limits.request_size, metrics))

@@ -87,6 +87,7 @@ impl Person {
             email: format!("{name}@example.com"),
             password: PASSWORD.to_owned(),
             image_url: String::new(),
+            ..Default::default()
         };
         let registered = auth.register(request).await.expect("a new account").into_inner();
         let user = registered.user.expect("a user");

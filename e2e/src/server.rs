@@ -215,6 +215,18 @@ impl TaskServer {
         Self::run(own, auth.clock.clone(), place).await
     }
 
+    /// Where its database is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.addr)
+    }
+
     /// A number that it shows to Prometheus.
     pub async fn metric(&self, name: &str) -> f64 {
         self.server.metric(name).await

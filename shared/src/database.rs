@@ -4,6 +4,7 @@
 //! through [`Database::read`] and writes through its [`Door`], which turns the writes that are
 //! waiting into one transaction. No other module knows which engine is at work.
 
+mod answers;
 mod corrupt;
 mod door;
 mod engine;
@@ -14,6 +15,7 @@ mod signal;
 mod sqlite;
 mod statement;
 
+pub use answers::Answers;
 pub use corrupt::Corrupt;
 pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};

@@ -19,6 +19,7 @@ mod deadline;
 mod record;
 mod answer;
 mod end;
+mod places;
 mod rpcs;
 mod health;
 mod probe;
@@ -26,6 +27,7 @@ mod drain;
 
 pub use limits::Limits;
 pub use listen::{Listeners, block_on, ended_by_operator};
+pub use places::{Places, TakenPlace};
 pub use probe::{Probe, Unhealthy};
 pub use settings::Settings;
 pub use tls::{Identity, TlsFault};

@@ -90,6 +90,11 @@ pub(crate) fn unimplemented() -> Status {
     refusal(Code::Unimplemented, "UNKNOWN_RPC", "this service has no such RPC")
 }
 
+pub(crate) fn slow_reader() -> Status {
+    let message = "the stream was not read for too long; go on where it ends";
+    retry_later(Code::ResourceExhausted, "SLOW_READER", message)
+}
+
 pub(crate) fn deadline_exceeded() -> Status {
     let message = "the deadline has passed; a write may have been done";
     refusal(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)

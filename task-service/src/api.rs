@@ -16,30 +16,43 @@ use shared::{
         project_service_server::{self, ProjectServiceServer},
         task_service_server::{self, TaskServiceServer},
     },
-    server::{MAX_RESPONSE_SIZE, Service},
-    trust::Bearer,
+    server::{MAX_RESPONSE_SIZE, Places, Service},
+    trust::{Bearer, Verifier},
 };
 use tonic::service::{Routes, interceptor::InterceptedService};
 use uuid::Uuid;
 
-use crate::{etag::Etag, pages::PageKey, store::SqlStore};
+use crate::{config::Config, etag::Etag, keys::Keys, store::SqlStore};
 use projects::Projects;
 use tasks::Tasks;
+
+/// How many streams a caller may have open, on all connections.
+const MOST_STREAMS: usize = 16;
 
 /// Both services, each behind the interceptor that lets nobody in without a token.
 pub fn service<DB: Engine>(
     store: SqlStore<DB>,
-    pages: PageKey,
-    bearer: Bearer,
-    request_size: usize,
+    keys: Keys,
+    verifier: Arc<Verifier>,
+    settings: &Config,
     metrics: Metrics,
 ) -> Service {
+    let bearer = Bearer::new(Arc::clone(&verifier));
+    let request_size = settings.server.limits.request_size;
     let store = Arc::new(store);
-    let projects = Projects { store: Arc::clone(&store), pages: pages.clone() };
+    let projects = Projects { store: Arc::clone(&store), keys: keys.clone() };
     let projects = ProjectServiceServer::new(projects)
         .max_decoding_message_size(request_size)
         .max_encoding_message_size(MAX_RESPONSE_SIZE);
-    let tasks = TaskServiceServer::new(Tasks { store, pages })
+    let tasks = Tasks {
+        store,
+        keys,
+        verifier,
+        retention: settings.retention,
+        bookmark_interval: settings.bookmark_interval,
+        places: Places::new(MOST_STREAMS),
+    };
+    let tasks = TaskServiceServer::new(tasks)
         .max_decoding_message_size(request_size)
         .max_encoding_message_size(MAX_RESPONSE_SIZE);
     let mut routes = Routes::builder();

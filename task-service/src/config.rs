@@ -19,6 +19,7 @@ use crate::store::Quotas;
 const ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 50052));
 /// The life of a token, and a minute.
 const MAX_STALENESS: Duration = Duration::from_mins(16);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What `healthcheck` needs to know, whatever is wrong with the rest of the configuration.
 #[must_use]
@@ -43,6 +44,10 @@ pub struct Config {
     pub expected: Expected,
     /// `TASK_PROJECT_QUOTA` and `TASK_TASK_QUOTA`: how much each owner may have.
     pub quotas: Quotas,
+    /// `TASK_DELETED_RETENTION`: how long a deleted task can be brought back.
+    pub retention: Duration,
+    /// `TASK_WATCH_BOOKMARK_INTERVAL`: how long a stream of changes is silent at the most.
+    pub bookmark_interval: Duration,
 }
 
 impl Config {
@@ -80,6 +85,18 @@ impl Config {
                 projects: env.number("TASK_PROJECT_QUOTA", 1_000, 1, 1_000_000),
                 tasks: env.number("TASK_TASK_QUOTA", 1_000_000, 1, 1_000_000_000),
             },
+            retention: env.duration(
+                "TASK_DELETED_RETENTION",
+                30 * DAY,
+                Duration::from_hours(1),
+                365 * DAY,
+            ),
+            bookmark_interval: env.duration(
+                "TASK_WATCH_BOOKMARK_INTERVAL",
+                Duration::from_secs(30),
+                Duration::from_millis(100),
+                Duration::from_hours(1),
+            ),
         };
         env.finish(config)
     }

@@ -35,12 +35,21 @@ pub enum Refusal {
     /// The task is deleted.
     #[error("the task is deleted")]
     TaskDeleted,
+    /// The task is not deleted.
+    #[error("the task is not deleted")]
+    TaskNotDeleted,
     /// The resource has changed since the caller read it.
     #[error("the resource has changed since its etag was read")]
     EtagMismatch,
     /// The caller has as many as the operator allows.
     #[error("the quota of projects or tasks is used up")]
     QuotaExceeded,
+    /// The id of the request was used for another one.
+    #[error("the request_id was used for another request")]
+    RequestIdReused,
+    /// What was deleted since the cursor has been forgotten, or the cursor is of a time that is gone.
+    #[error("changes since the cursor are not known any more; watch from the beginning")]
+    ResyncRequired,
 }
 
 impl From<Error> for Status {
@@ -60,8 +69,11 @@ impl From<Refusal> for Status {
             Refusal::ProjectNotEmpty => (Code::FailedPrecondition, "PROJECT_NOT_EMPTY"),
             Refusal::TaskNotFound => (Code::NotFound, "TASK_NOT_FOUND"),
             Refusal::TaskDeleted => (Code::FailedPrecondition, "TASK_DELETED"),
+            Refusal::TaskNotDeleted => (Code::FailedPrecondition, "TASK_NOT_DELETED"),
             Refusal::EtagMismatch => (Code::Aborted, "ETAG_MISMATCH"),
             Refusal::QuotaExceeded => (Code::ResourceExhausted, "QUOTA_EXCEEDED"),
+            Refusal::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
+            Refusal::ResyncRequired => (Code::OutOfRange, "RESYNC_REQUIRED"),
         };
         refusal(code, reason, &refused.to_string())
     }

@@ -1,9 +1,10 @@
 //! Keeps users' projects and tasks, each user's own.
 //!
 //! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about,
-//! made of the small types in [`text`], [`etag`] and [`pages`]; [`store`] is the SQL. A call
-//! of `CreateTask` passes three places: the [`Bearer`] interceptor, `api/tasks.rs`, and the store,
-//! whose `group.rs` runs the writes that wait as one transaction.
+//! made of the small types in [`text`], [`etag`], [`pages`] and [`keys`]; [`changes`] are what those who watch
+//! are told, and [`feed`] wakes them; [`store`] is the SQL. A call of `CreateTask` passes three places:
+//! the [`Bearer`](shared::trust::Bearer) interceptor, `api/tasks.rs`, and the store, whose `group.rs` runs the writes that wait
+//! as one transaction. [`housekeeping`] purges what was deleted long ago.
 //!
 //! The service trusts the tokens of auth-service. It hears from it all the time what that takes, keeps
 //! it in its own database, and asks nothing while it serves a call.
@@ -15,7 +16,11 @@ pub mod projects;
 pub mod text;
 pub mod etag;
 pub mod pages;
+pub mod keys;
+pub mod changes;
+pub mod feed;
 pub mod store;
+pub mod housekeeping;
 pub mod error;
 
 use std::{pin::pin, sync::Arc};
@@ -26,7 +31,7 @@ use shared::{
     metrics::Metrics,
     on_engine,
     server::{self, Listeners, ServeError},
-    trust::{Bearer, Verifier, follow_trust},
+    trust::{Verifier, follow_trust},
 };
 
 use crate::{config::Config, store::SqlStore};
@@ -69,22 +74,22 @@ async fn serve_from<DB: Engine>(
     clock: Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let verifier = Arc::new(Verifier::new(config.expected, clock));
-    let (vault, at_the_end) = (store.vault(), store.vault());
-    let pages = vault.page_key().await?;
+    let verifier = Arc::new(Verifier::new(config.expected.clone(), clock.clone()));
+    let (vault, heads) = (store.vault(), store.heads());
+    let keys = vault.keys().await?;
     let mut metrics = Metrics::default();
     store.report(&mut metrics);
     verifier.report(&mut metrics);
-    let (bearer, request_size) =
-        (Bearer::new(Arc::clone(&verifier)), config.server.limits.request_size);
-    let service = api::service(store, pages, bearer, request_size, metrics);
+    let service = api::service(store, keys, Arc::clone(&verifier), &config, metrics);
     tokio::select! {
         ended = server::serve(listeners, &config.server, service, verifier.readiness(), shutdown) => {
             ended?;
         }
-        never = follow_trust(Arc::clone(&verifier), config.trust, vault) => match never {},
+        never = follow_trust(Arc::clone(&verifier), config.trust, vault.clone()) => match never {},
+        never = feed::follow(vault.clone(), heads) => match never {},
+        never = housekeeping::keep(vault.clone(), config.retention, clock) => match never {},
     }
-    at_the_end.settle().await;
+    vault.settle().await;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use uuid::Uuid;
 const MOST: i32 = 1_000;
 /// The most bytes of text on a page, so that any client can take it: most refuse more than 4 MiB.
 const MOST_BYTES: usize = 1024 * 1024;
+/// How many bytes the proof has.
+const TAG: usize = 32;
 /// The rows on a page when nothing is said.
 const DEFAULT: i32 = 50;
 
@@ -65,6 +67,32 @@ impl PageKey {
             .map(|()| cursor)
             .map_err(|_| PageTokenFault)
     }
+}
+
+impl PageKey {
+    /// A token that carries these bytes for whoever it is given to, in a context.
+    #[must_use]
+    pub fn seal_bytes(&self, context: &str, bytes: &[u8]) -> String {
+        let tag = hmac::sign(&self.0, &bytes_message(bytes, context));
+        URL_SAFE_NO_PAD.encode([bytes, tag.as_ref()].concat())
+    }
+
+    /// The bytes of a token that was made in this context.
+    ///
+    /// # Errors
+    /// When it was made in another, or never.
+    pub fn open_bytes(&self, context: &str, token: &str) -> Result<Vec<u8>, PageTokenFault> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault)?;
+        let size = bytes.len().checked_sub(TAG).ok_or(PageTokenFault)?;
+        let tag = bytes.split_off(size);
+        hmac::verify(&self.0, &bytes_message(&bytes, context), &tag).map_err(|_| PageTokenFault)?;
+        Ok(bytes)
+    }
+}
+
+/// The length comes first, so nothing can move between the bytes and the context.
+fn bytes_message(bytes: &[u8], context: &str) -> Vec<u8> {
+    [bytes.len().to_be_bytes().as_slice(), bytes, context.as_bytes()].concat()
 }
 
 /// The cursor that a token names and the tag that is to prove it.

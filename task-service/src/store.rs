@@ -2,48 +2,62 @@
 //!
 //! Every method that an RPC reaches takes the [`Caller`] first, and the owner is in the WHERE clause
 //! of every statement. Reads run at once. Writes are values that go through the door: `group.rs`
-//! runs those that are waiting as one transaction.
+//! runs those that are waiting as one transaction, by the rules of `work.rs`. A write that comes with
+//! a [`Once`] is done once.
 
 mod operation;
 mod group;
+mod work;
+mod kept;
 mod rows;
 mod page;
 mod owners;
 mod projects;
 mod tasks;
 mod task_list;
+mod changes;
+mod sweep;
 mod vault;
 mod trust;
 mod trust_rows;
+
+use std::sync::{Arc, Mutex};
 
 use shared::{
     clock::Clock,
     database::{Database, Door, Engine, Migrations, OpenError, Settings},
     metrics::Metrics,
+    once::Once,
     trust::Caller,
 };
+use tokio::sync::watch;
 use uuid::Uuid;
 
+pub(crate) use sweep::Sweep;
 pub use vault::Vault;
 
 use crate::{
+    changes::{Changes, Position},
     error::{Error, Refusal},
     etag::Etag,
+    feed::Heads,
     pages::{Page, Rows},
     projects::{NewProject, Project, ProjectChange},
     tasks::{NewTask, Task, TaskChange, TaskFilter},
 };
-use operation::{Operation, ProjectDeletion, ProjectWrite, TaskWrite};
+use operation::{Answer, Ask, Deed, Operation};
 
 /// The schema, step by step.
 pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         ("projects and tasks", include_str!("../migrations/sqlite/0001_projects_and_tasks.sql")),
         ("trust", include_str!("../migrations/sqlite/0002_trust.sql")),
+        ("changes", include_str!("../migrations/sqlite/0003_changes.sql")),
     ],
     postgres: &[
         ("projects and tasks", include_str!("../migrations/postgres/0001_projects_and_tasks.sql")),
         ("trust", include_str!("../migrations/postgres/0002_trust.sql")),
+        ("changes", include_str!("../migrations/postgres/0003_changes.sql")),
     ],
 };
 
@@ -61,6 +75,7 @@ pub struct Quotas {
 pub struct SqlStore<DB: Engine> {
     database: Database<DB>,
     door: Door<Operation>,
+    heads: Arc<Heads>,
 }
 
 impl<DB: Engine> SqlStore<DB> {
@@ -74,8 +89,11 @@ impl<DB: Engine> SqlStore<DB> {
         clock: Clock,
     ) -> Result<Self, OpenError> {
         let database = Database::open(settings, &MIGRATIONS).await?;
-        let door = Door::open(database.clone(), group::Tables { quotas, clock });
-        Ok(Self { database, door })
+        let heads = Arc::<Heads>::default();
+        let written = Mutex::default();
+        let tables = group::Tables { quotas, clock, heads: Arc::clone(&heads), written };
+        let door = Door::open(database.clone(), tables);
+        Ok(Self { database, door, heads })
     }
 
     /// Shows how the database is used.
@@ -88,8 +106,13 @@ impl<DB: Engine> SqlStore<DB> {
     ///
     /// # Errors
     /// [`Refusal::QuotaExceeded`], or when the database is away.
-    pub async fn create_project(&self, caller: &Caller, new: NewProject) -> Result<Project, Error> {
-        self.write_project(caller, ProjectWrite::Create(new)).await
+    pub async fn create_project(
+        &self,
+        caller: &Caller,
+        once: Option<Once>,
+        new: NewProject,
+    ) -> Result<Project, Error> {
+        Ok(self.write(caller, once, Deed::CreateProject(new)).await?.project()?)
     }
 
     /// Reads a project.
@@ -120,11 +143,13 @@ impl<DB: Engine> SqlStore<DB> {
     pub async fn update_project(
         &self,
         caller: &Caller,
+        once: Option<Once>,
         id: Uuid,
         seen: Option<Etag>,
         change: ProjectChange,
     ) -> Result<Project, Error> {
-        self.write_project(caller, ProjectWrite::Update { id, seen, change }).await
+        let deed = Deed::UpdateProject { id, seen, change };
+        Ok(self.write(caller, once, deed).await?.project()?)
     }
 
     /// Deletes a project, with `force` its tasks too.
@@ -135,21 +160,25 @@ impl<DB: Engine> SqlStore<DB> {
     pub async fn delete_project(
         &self,
         caller: &Caller,
+        once: Option<Once>,
         id: Uuid,
         seen: Option<Etag>,
         force: bool,
     ) -> Result<(), Error> {
-        let owner = caller.user_id();
-        let deletion = ProjectDeletion { id, seen, force };
-        Ok(self.door.submit(|slot| Operation::DeleteProject { owner, deletion, slot }).await??)
+        self.write(caller, once, Deed::DeleteProject { id, seen, force }).await.map(drop)
     }
 
     /// Makes a task.
     ///
     /// # Errors
     /// [`Refusal::ProjectNotFound`], [`Refusal::QuotaExceeded`], or when the database is away.
-    pub async fn create_task(&self, caller: &Caller, new: NewTask) -> Result<Task, Error> {
-        self.write_task(caller, TaskWrite::Create(new)).await
+    pub async fn create_task(
+        &self,
+        caller: &Caller,
+        once: Option<Once>,
+        new: NewTask,
+    ) -> Result<Task, Error> {
+        Ok(self.write(caller, once, Deed::CreateTask(new)).await?.task()?)
     }
 
     /// Reads a task, also a deleted one.
@@ -182,11 +211,12 @@ impl<DB: Engine> SqlStore<DB> {
     pub async fn update_task(
         &self,
         caller: &Caller,
+        once: Option<Once>,
         id: Uuid,
         seen: Option<Etag>,
         change: TaskChange,
     ) -> Result<Task, Error> {
-        self.write_task(caller, TaskWrite::Update { id, seen, change }).await
+        Ok(self.write(caller, once, Deed::UpdateTask { id, seen, change }).await?.task()?)
     }
 
     /// Marks a task as deleted.
@@ -197,25 +227,67 @@ impl<DB: Engine> SqlStore<DB> {
     pub async fn delete_task(
         &self,
         caller: &Caller,
+        once: Option<Once>,
         id: Uuid,
         seen: Option<Etag>,
     ) -> Result<Task, Error> {
-        self.write_task(caller, TaskWrite::Delete { id, seen }).await
+        Ok(self.write(caller, once, Deed::DeleteTask { id, seen }).await?.task()?)
     }
 
-    async fn write_project(&self, caller: &Caller, write: ProjectWrite) -> Result<Project, Error> {
-        let owner = caller.user_id();
-        Ok(self.door.submit(|slot| Operation::Project { owner, write, slot }).await??)
+    /// Takes the deletion of a task back.
+    ///
+    /// # Errors
+    /// [`Refusal::TaskNotFound`], [`Refusal::TaskNotDeleted`], [`Refusal::EtagMismatch`],
+    /// [`Refusal::QuotaExceeded`], or when the database is away.
+    pub async fn undelete_task(
+        &self,
+        caller: &Caller,
+        once: Option<Once>,
+        id: Uuid,
+        seen: Option<Etag>,
+    ) -> Result<Task, Error> {
+        Ok(self.write(caller, once, Deed::UndeleteTask { id, seen }).await?.task()?)
     }
 
-    async fn write_task(&self, caller: &Caller, write: TaskWrite) -> Result<Task, Error> {
+    /// Reads what has changed since a position, a page of it; without one, from the beginning.
+    ///
+    /// # Errors
+    /// [`Refusal::ResyncRequired`], or when the database is away.
+    pub async fn changes(
+        &self,
+        caller: &Caller,
+        since: Option<Position>,
+    ) -> Result<Changes, Error> {
+        let changes = changes::read(&self.database, caller.user_id(), since).await?;
+        Ok(changes.ok_or(Refusal::ResyncRequired)?)
+    }
+
+    /// Tells when there may be more: the owner's last revision, as soon as it is seen.
+    #[must_use]
+    pub fn head(&self, caller: &Caller) -> watch::Receiver<i64> {
+        self.heads.watch(caller.user_id())
+    }
+
+    async fn write(
+        &self,
+        caller: &Caller,
+        once: Option<Once>,
+        deed: Deed,
+    ) -> Result<Answer, Error> {
         let owner = caller.user_id();
-        Ok(self.door.submit(|slot| Operation::Task { owner, write, slot }).await??)
+        let ask = |slot| Operation::Ask(Ask { owner, once, deed, slot });
+        Ok(self.door.submit(ask).await??)
     }
 
     /// What this store keeps for the service itself.
     #[must_use]
     pub fn vault(&self) -> Vault<DB> {
         Vault { database: self.database.clone(), door: self.door.clone() }
+    }
+
+    /// What those who watch wait for.
+    #[must_use]
+    pub fn heads(&self) -> Arc<Heads> {
+        Arc::clone(&self.heads)
     }
 }

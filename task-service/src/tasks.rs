@@ -186,6 +186,26 @@ impl Task {
         Ok(())
     }
 
+    /// Takes the deletion back.
+    ///
+    /// # Errors
+    /// When it is not deleted, or no longer the one that the caller has seen.
+    pub fn undelete(
+        &mut self,
+        seen: Option<Etag>,
+        now: Time,
+        revision: i64,
+    ) -> Result<(), Refusal> {
+        if self.delete_time.is_none() {
+            return Err(Refusal::TaskNotDeleted);
+        }
+        Etag::check(seen, self.revision)?;
+        self.delete_time = None;
+        self.update_time = now;
+        self.revision = revision;
+        Ok(())
+    }
+
     /// How many bytes its texts have.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
@@ -284,6 +304,13 @@ mod tests {
         let deleted = task.clone();
         assert_eq!(task.change(change, None, at(3), 9), Err(Refusal::TaskDeleted));
         assert_eq!(task.delete(None, at(3), 9), Err(Refusal::TaskDeleted));
+        assert_eq!(task.undelete(stale, at(3), 9), Err(Refusal::EtagMismatch));
         assert_eq!(task, deleted);
+
+        task.undelete(Some(Etag::of(8)), at(3), 9).unwrap();
+        assert_eq!(task, Task { update_time: at(3), revision: 9, ..before });
+        let back = task.clone();
+        assert_eq!(task.undelete(None, at(4), 10), Err(Refusal::TaskNotDeleted));
+        assert_eq!(task, back);
     }
 }

@@ -44,6 +44,12 @@ impl Title {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the title is ordered and searched by.
+    #[must_use]
+    pub fn key(&self) -> String {
+        folded(&self.0)
+    }
 }
 
 impl Description {
@@ -80,6 +86,13 @@ impl From<Description> for String {
     fn from(description: Description) -> Self {
         description.0
     }
+}
+
+/// The text without regard to case. Letters are made large first, so that those which differ only as
+/// small ones, as the two Greek sigmas do, become one; every engine then compares the same bytes.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 fn check(text: &str, most: usize, allowed: &[char]) -> Result<(), TextFault> {

@@ -88,6 +88,7 @@ async fn accounts(channel: &Channel) -> Result<(String, String), Failure> {
             email: format!("{username}@example.com"),
             password: PASSWORD.to_owned(),
             image_url: String::new(),
+            ..Default::default()
         };
         let user = auth.register(request).await?.into_inner().user.unwrap_or_default();
         said("Register", username, format!("user {}", user.id));
@@ -111,7 +112,7 @@ async fn work(channel: &Channel, ann: &str, eve: &str) -> Result<(), Failure> {
     let mut projects = ProjectServiceClient::new(channel.clone());
     let mut tasks = TaskServiceClient::new(channel.clone());
     let project = Project { title: "Home".to_owned(), ..Project::default() };
-    let request = with(ann, CreateProjectRequest { project: Some(project) });
+    let request = with(ann, CreateProjectRequest { project: Some(project), ..Default::default() });
     let project = projects.create_project(request).await?.into_inner().project.unwrap_or_default();
     said("CreateProject", "Home", format!("project {}", project.id));
 
@@ -121,13 +122,14 @@ async fn work(channel: &Channel, ann: &str, eve: &str) -> Result<(), Failure> {
         priority: TaskPriority::High.into(),
         ..Task::default()
     };
-    let request = with(ann, CreateTaskRequest { task: Some(task) });
+    let request = with(ann, CreateTaskRequest { task: Some(task), ..Default::default() });
     let task = tasks.create_task(request).await?.into_inner().task.unwrap_or_default();
     said("CreateTask", &task.title, format!("task {}, etag {}", task.id, task.etag));
 
     let done = UpdateTaskRequest {
         task: Some(Task { status: TaskStatus::Completed.into(), ..task.clone() }),
         update_mask: Some(FieldMask { paths: vec!["status".to_owned()] }),
+        ..Default::default()
     };
     let changed = tasks.update_task(with(ann, done.clone())).await?.into_inner().task;
     let changed = changed.unwrap_or_default();

@@ -1,10 +1,6 @@
 //! `taskmanager.auth.v1.TrustService`: what verifiers must know, for services that have its scope.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{BoxStream, unfold};
 use shared::{
@@ -14,13 +10,11 @@ use shared::{
         Revocation as WireRevocation, SigningKey, WatchTrustRequest, WatchTrustResponse,
         trust_service_server::TrustService,
     },
-    status::{draining, overloaded},
+    server::{Places, TakenPlace},
+    status::draining,
     trust::{Grant, Head, Revocation, ServiceCaller, Verifier, rejected},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -36,7 +30,7 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How many streams a service may have open, on all its connections.
-const MOST_STREAMS: usize = 256;
+pub const MOST_STREAMS: usize = 256;
 
 /// What the RPCs work with.
 #[derive(Debug)]
@@ -48,22 +42,7 @@ pub struct Trust<DB: Engine> {
     /// What tells when a watcher's token ends.
     pub verifier: Arc<Verifier>,
     /// The places of each service for streams.
-    pub places: Places,
-}
-
-/// How many streams each service has open: one that goes wild must not take those of the others.
-#[derive(Debug, Default)]
-pub struct Places(Mutex<HashMap<String, Arc<Semaphore>>>);
-
-impl Places {
-    fn take(&self, service: &str) -> Result<OwnedSemaphorePermit, Status> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // There are as many as operators have registered.
-        let own = places.entry(service.to_owned());
-        let own = own.or_insert_with(|| Arc::new(Semaphore::new(MOST_STREAMS)));
-        let place = Arc::clone(own).try_acquire_owned();
-        place.map_err(|_| overloaded("this service has too many streams"))
-    }
+    pub places: Places<String>,
 }
 
 #[tonic::async_trait]
@@ -76,7 +55,7 @@ impl<DB: Engine> TrustService for Trust<DB> {
     ) -> Result<Response<Self::WatchTrustStream>, Status> {
         let caller = ServiceCaller::of(&request)?;
         let head = parse_head(request.into_inner())?;
-        let place = self.places.take(caller.name())?;
+        let place = self.places.take(caller.name().to_owned())?;
         // What was read long ago is nothing new to anybody.
         let mut seen = self.seen.clone();
         seen.mark_unchanged();
@@ -119,7 +98,7 @@ struct Watcher<DB: Engine> {
     way: Option<Way>,
     /// What the stream ends with once it has come there.
     end: Option<Status>,
-    _place: OwnedSemaphorePermit,
+    _place: TakenPlace<String>,
 }
 
 /// The way of a watcher to a head.

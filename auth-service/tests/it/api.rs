@@ -56,6 +56,7 @@ pub(crate) fn account(name: &str) -> RegisterRequest {
         email: format!("{name}@example.com"),
         password: PASSWORD.to_owned(),
         image_url: String::new(),
+        ..Default::default()
     }
 }
 

@@ -42,7 +42,8 @@ async fn pair(on: Engine, settings: [(&'static str, &str); 1]) -> (AuthServer, T
 
 async fn create(ann: &mut Person, title: &str) -> Result<String, tonic::Status> {
     let task = Task { title: title.to_owned(), ..Task::default() };
-    let answer = ann.tasks.create_task(CreateTaskRequest { task: Some(task) }).await?;
+    let answer =
+        ann.tasks.create_task(CreateTaskRequest { task: Some(task), ..Default::default() }).await?;
     Ok(answer.into_inner().task.unwrap().id)
 }
 
@@ -126,13 +127,14 @@ async fn number(connection: &mut PgConnection, sql: &str) -> i64 {
 async fn a_write_that_a_deadlock_has_undone_is_done_again() {
     let (_auth, task, mut ann) = pair(Engine::Postgres, [("TASK_DATABASE_TIMEOUT", "20s")]).await;
     let project = Project { title: "before".to_owned(), ..Project::default() };
-    let request = CreateProjectRequest { project: Some(project) };
+    let request = CreateProjectRequest { project: Some(project), ..Default::default() };
     let answer = ann.projects.create_project(request).await.unwrap();
     let project = Project { title: "after".to_owned(), ..answer.into_inner().project.unwrap() };
     let etag = String::new();
     let request = UpdateProjectRequest {
         project: Some(Project { etag, ..project }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["title".to_owned()] }),
+        ..Default::default()
     };
 
     // It takes the project and then the owner, the service the other way round; and it leaves it to

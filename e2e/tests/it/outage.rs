@@ -101,7 +101,10 @@ impl Harm {
 }
 
 fn titled(title: &str) -> CreateTaskRequest {
-    CreateTaskRequest { task: Some(Task { title: title.to_owned(), ..Task::default() }) }
+    CreateTaskRequest {
+        task: Some(Task { title: title.to_owned(), ..Task::default() }),
+        ..Default::default()
+    }
 }
 
 /// What a call comes to, in time.

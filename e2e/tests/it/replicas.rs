@@ -49,7 +49,7 @@ async fn servers_that_start_at_once_on_an_empty_database_agree(on: Engine) {
         for task in &tasks {
             let mut there = person.at(task.channel());
             let project = Project { title: "p".to_owned(), ..Project::default() };
-            let request = CreateProjectRequest { project: Some(project) };
+            let request = CreateProjectRequest { project: Some(project), ..Default::default() };
             there.projects.create_project(request).await.unwrap();
         }
         let (mut seen, mut page_token) = (Vec::new(), String::new());

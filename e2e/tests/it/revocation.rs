@@ -103,7 +103,8 @@ impl Scene {
                 laptop.auth.logout(LogoutRequest { refresh_token }).await.unwrap();
             }
             Cause::Session => {
-                let request = RevokeSessionRequest { id: session(&self.phone) };
+                let request =
+                    RevokeSessionRequest { id: session(&self.phone), ..Default::default() };
                 laptop.users.revoke_session(request).await.unwrap();
             }
             Cause::OtherSessions => {

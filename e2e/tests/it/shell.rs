@@ -75,7 +75,7 @@ async fn after_a_clean_end_the_data_are_in_one_file() {
     let task = TaskServer::start(&auth).await;
     let mut ann = task.register(&auth, "ann").await;
     let task_of_ann = Task { title: "Water the plants".to_owned(), ..Task::default() };
-    let request = CreateTaskRequest { task: Some(task_of_ann) };
+    let request = CreateTaskRequest { task: Some(task_of_ann), ..Default::default() };
     ann.tasks.create_task(request).await.unwrap();
     for place in [task.stop().await, auth.stop().await] {
         let file = place.url.strip_prefix("sqlite://").unwrap().to_owned();

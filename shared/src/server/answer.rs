@@ -36,8 +36,12 @@ pub(super) struct Answer {
     rest: Bytes,
     /// What ends a stream from outside.
     end: Option<End>,
-    /// When a peer that takes the answer bit by bit must have all of it.
+    /// When a peer that takes the answer bit by bit must have all of it. A stream has no such end.
     taken_by: Option<Instant>,
+    /// How long a peer may leave a part of a stream untaken.
+    patience: Duration,
+    /// Whether it has left one for longer.
+    is_slow: bool,
     is_over: bool,
     record: Record,
     place: Option<Place>,
@@ -70,6 +74,8 @@ impl Answer {
             body,
             rest: Bytes::new(),
             taken_by: end.is_none().then(|| Instant::now() + patience),
+            patience,
+            is_slow: false,
             end,
             record,
             place,
@@ -141,7 +147,9 @@ impl http_body::Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         // Being asked for more means that the part before has been taken.
-        self.offer = None;
+        if let Some(offer) = self.offer.take() {
+            self.is_slow |= self.end.is_some() && offer.age() > self.patience;
+        }
         if self.is_over {
             return Poll::Ready(None);
         }
@@ -153,6 +161,10 @@ impl http_body::Body for Answer {
         }
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.part())));
+        }
+        // Whoever is slow has got the whole of this message, and can go on after it.
+        if self.is_slow {
+            return Poll::Ready(Some(self.end(&status::slow_reader())));
         }
         // Looked at first: a stream that always has something to say must end too.
         if let Some(Poll::Ready(status)) = self.end.as_mut().map(|end| end.poll(cx)) {

@@ -27,6 +27,10 @@ use crate::{metrics::Metrics, status};
 /// How many times as long as a call may take its peer may take the answer, if it moves on.
 const TAKING: u32 = 4;
 
+/// Which part of that time a peer may leave a part of a stream untaken. Beyond it the stream ends, which
+/// the peer can still be told; beyond the whole of it the connection does.
+const SLOW: u32 = 2;
+
 /// What is done for every RPC, around the service that answers it.
 pub(super) struct Shell {
     routes: Routes,
@@ -87,7 +91,10 @@ impl Shell {
             record.end(status.code());
         }
         let end = (rpc.kind == Kind::Stream).then(|| End::new(&self.drain, deadline));
-        let patience = self.timeout.saturating_mul(TAKING);
+        let patience = match rpc.kind {
+            Kind::Stream => self.timeout / SLOW,
+            Kind::Unary | Kind::Check => self.timeout.saturating_mul(TAKING),
+        };
         response.map(|body| Answer::new(body, record, place, end, peer, patience, under_way))
     }
 

@@ -89,6 +89,13 @@ impl Peer {
     }
 }
 
+impl Offer {
+    /// For how long it has been offered.
+    pub(super) fn age(&self) -> Duration {
+        self.key.0.elapsed()
+    }
+}
+
 impl Drop for Offer {
     fn drop(&mut self) {
         self.peer.offers.lock(|open| open.remove(&self.key));

@@ -21,7 +21,8 @@ use uuid::Uuid;
 use super::{only_id, parse_etag, timestamp};
 use crate::{
     etag::Etag,
-    pages::{Page, PageKey, Rows},
+    keys::Keys,
+    pages::{Page, Rows},
     projects::{NewProject, Project, ProjectChange},
     store::SqlStore,
     text::{Description, Title},
@@ -30,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Projects<DB: Engine> {
     pub(super) store: Arc<SqlStore<DB>>,
-    pub(super) pages: PageKey,
+    pub(super) keys: Keys,
 }
 
 #[tonic::async_trait]
@@ -40,8 +41,12 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         request: Request<CreateProjectRequest>,
     ) -> Result<Response<CreateProjectResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let new = NewProject::try_from(request.into_inner())?;
-        let project = self.store.create_project(&caller, new).await?;
+        let request = request.into_inner();
+        let mut bad = Violations::new();
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let new = new_project(request, &mut bad);
+        let (once, new) = bad.finish(once.zip(new))?;
+        let project = self.store.create_project(&caller, once, new).await?;
         Ok(Response::new(CreateProjectResponse { project: Some(project.into()) }))
     }
 
@@ -63,11 +68,11 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         let ListProjectsRequest { page_size, page_token } = request.into_inner();
         let context = format!("ListProjects {}", caller.user_id());
         let mut bad = Violations::new();
-        let page = Page::parse(&self.pages, Some(&context), page_size, &page_token, &mut bad);
+        let page = Page::parse(&self.keys.pages, Some(&context), page_size, &page_token, &mut bad);
         let Rows { rows, next, .. } = self.store.list_projects(&caller, &bad.finish(page)?).await?;
         Ok(Response::new(ListProjectsResponse {
             projects: rows.into_iter().map(Into::into).collect(),
-            next_page_token: self.pages.seal_next(&context, next),
+            next_page_token: self.keys.pages.seal_next(&context, next),
         }))
     }
 
@@ -76,8 +81,12 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         request: Request<UpdateProjectRequest>,
     ) -> Result<Response<UpdateProjectResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let (id, seen, change) = project_change(request.into_inner())?;
-        let project = self.store.update_project(&caller, id, seen, change).await?;
+        let request = request.into_inner();
+        let mut bad = Violations::new();
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let update = project_change(request, &mut bad);
+        let (once, (id, seen, change)) = bad.finish(once.zip(update))?;
+        let project = self.store.update_project(&caller, once, id, seen, change).await?;
         Ok(Response::new(UpdateProjectResponse { project: Some(project.into()) }))
     }
 
@@ -86,37 +95,32 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         request: Request<DeleteProjectRequest>,
     ) -> Result<Response<DeleteProjectResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let DeleteProjectRequest { id, etag, force } = request.into_inner();
+        let request = request.into_inner();
         let mut bad = Violations::new();
-        let id = bad.check("id", parse_id(&id));
-        let seen = parse_etag("etag", &etag, &mut bad);
-        let (id, seen) = bad.finish(id.zip(seen))?;
-        self.store.delete_project(&caller, id, seen, force).await?;
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let id = bad.check("id", parse_id(&request.id));
+        let seen = parse_etag("etag", &request.etag, &mut bad);
+        let (once, (id, seen)) = bad.finish(once.zip(id.zip(seen)))?;
+        self.store.delete_project(&caller, once, id, seen, request.force).await?;
         Ok(Response::new(DeleteProjectResponse {}))
     }
 }
 
-impl TryFrom<CreateProjectRequest> for NewProject {
-    type Error = Violations;
-
-    fn try_from(request: CreateProjectRequest) -> Result<Self, Violations> {
-        let pb::Project { title, description, .. } = request.project.unwrap_or_default();
-        let mut bad = Violations::new();
-        let title = bad.check("project.title", Title::parse(title));
-        let description = bad.check("project.description", Description::parse(description));
-        let new = title.zip(description).map(|(title, description)| Self { title, description });
-        bad.finish(new)
-    }
+fn new_project(request: CreateProjectRequest, bad: &mut Violations) -> Option<NewProject> {
+    let pb::Project { title, description, .. } = request.project.unwrap_or_default();
+    let title = bad.check("project.title", Title::parse(title));
+    let description = bad.check("project.description", Description::parse(description));
+    title.zip(description).map(|(title, description)| NewProject { title, description })
 }
 
 fn project_change(
     request: UpdateProjectRequest,
-) -> Result<(Uuid, Option<Etag>, ProjectChange), Violations> {
+    bad: &mut Violations,
+) -> Option<(Uuid, Option<Etag>, ProjectChange)> {
     let pb::Project { id, title, description, etag, .. } = request.project.unwrap_or_default();
-    let mut bad = Violations::new();
     let fields = [("title", !title.is_empty()), ("description", !description.is_empty())];
     let fixed = ["id", "create_time", "update_time", "etag"];
-    let mask = Mask::parse(request.update_mask, &fields, &fixed, &mut bad);
+    let mask = Mask::parse(request.update_mask, &fields, &fixed, bad);
     let mut change = ProjectChange::default();
     if mask.names("title") {
         change.title = bad.check("project.title", Title::parse(title));
@@ -125,8 +129,8 @@ fn project_change(
         change.description = bad.check("project.description", Description::parse(description));
     }
     let id = bad.check("project.id", parse_id(&id));
-    let seen = parse_etag("project.etag", &etag, &mut bad);
-    bad.finish(id.zip(seen).map(|(id, seen)| (id, seen, change)))
+    let seen = parse_etag("project.etag", &etag, bad);
+    id.zip(seen).map(|(id, seen)| (id, seen, change))
 }
 
 impl From<Project> for pb::Project {

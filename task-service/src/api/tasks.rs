@@ -1,33 +1,46 @@
 //! `taskmanager.task.v1.TaskService`.
 
 mod wire;
+mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     database::Engine,
     fields::Violations,
     ids::parse_id,
     pb::task::{
-        CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
-        GetTaskRequest, GetTaskResponse, ListTasksRequest, ListTasksResponse, UpdateTaskRequest,
-        UpdateTaskResponse, task_service_server::TaskService,
+        self as pb, CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
+        GetTaskRequest, GetTaskResponse, ListTasksRequest, ListTasksResponse, UndeleteTaskRequest,
+        UndeleteTaskResponse, UpdateTaskRequest, UpdateTaskResponse, WatchTasksRequest,
+        task_service_server::TaskService,
     },
-    trust::Caller,
+    server::Places,
+    trust::{Caller, Verifier},
 };
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::{only_id, parse_etag};
 use crate::{
-    pages::{Page, PageKey, Rows},
+    keys::Keys,
+    pages::{Page, Rows},
     store::SqlStore,
-    tasks::NewTask,
+    tasks::Task,
 };
+use watch::{Messages, Watcher};
 
 #[derive(Debug)]
 pub(super) struct Tasks<DB: Engine> {
     pub(super) store: Arc<SqlStore<DB>>,
-    pub(super) pages: PageKey,
+    pub(super) keys: Keys,
+    pub(super) verifier: Arc<Verifier>,
+    /// How long a deleted task can be brought back.
+    pub(super) retention: Duration,
+    /// How long a stream is silent at the most.
+    pub(super) bookmark_interval: Duration,
+    /// The places of each caller for streams.
+    pub(super) places: Places<Uuid>,
 }
 
 #[tonic::async_trait]
@@ -37,9 +50,13 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         request: Request<CreateTaskRequest>,
     ) -> Result<Response<CreateTaskResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let new = NewTask::try_from(request.into_inner())?;
-        let task = self.store.create_task(&caller, new).await?;
-        Ok(Response::new(CreateTaskResponse { task: Some(task.into()) }))
+        let request = request.into_inner();
+        let mut bad = Violations::new();
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let new = wire::new_task(request, &mut bad);
+        let (once, new) = bad.finish(once.zip(new))?;
+        let task = self.store.create_task(&caller, once, new).await?;
+        Ok(Response::new(CreateTaskResponse { task: Some(self.to_wire(task)) }))
     }
 
     async fn get_task(
@@ -49,7 +66,7 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let caller = Caller::of(&request)?;
         let id = only_id(&request.into_inner().id)?;
         let task = self.store.get_task(&caller, id).await?;
-        Ok(Response::new(GetTaskResponse { task: Some(task.into()) }))
+        Ok(Response::new(GetTaskResponse { task: Some(self.to_wire(task)) }))
     }
 
     async fn list_tasks(
@@ -62,15 +79,15 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let filter = wire::filter(&request, &mut bad);
         let context = filter.as_ref().map(|filter| wire::context(&caller, filter));
         let (size, token) = (request.page_size, &request.page_token);
-        let page = Page::parse(&self.pages, context.as_deref(), size, token, &mut bad);
+        let page = Page::parse(&self.keys.pages, context.as_deref(), size, token, &mut bad);
         let (filter, page) = bad.finish(filter.zip(page))?;
         let Rows { rows, next, .. } = self.store.list_tasks(&caller, &filter, &page).await?;
         if let Some(project) = filter.project_id.filter(|_| rows.is_empty()) {
             self.store.get_project(&caller, project).await?;
         }
         Ok(Response::new(ListTasksResponse {
-            tasks: rows.into_iter().map(Into::into).collect(),
-            next_page_token: self.pages.seal_next(&wire::context(&caller, &filter), next),
+            tasks: rows.into_iter().map(|task| self.to_wire(task)).collect(),
+            next_page_token: self.keys.pages.seal_next(&wire::context(&caller, &filter), next),
         }))
     }
 
@@ -79,9 +96,13 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         request: Request<UpdateTaskRequest>,
     ) -> Result<Response<UpdateTaskResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let (id, seen, change) = wire::change(request.into_inner())?;
-        let task = self.store.update_task(&caller, id, seen, change).await?;
-        Ok(Response::new(UpdateTaskResponse { task: Some(task.into()) }))
+        let request = request.into_inner();
+        let mut bad = Violations::new();
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let change = wire::change(request, &mut bad);
+        let (once, (id, seen, change)) = bad.finish(once.zip(change))?;
+        let task = self.store.update_task(&caller, once, id, seen, change).await?;
+        Ok(Response::new(UpdateTaskResponse { task: Some(self.to_wire(task)) }))
     }
 
     async fn delete_task(
@@ -89,12 +110,61 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         request: Request<DeleteTaskRequest>,
     ) -> Result<Response<DeleteTaskResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let DeleteTaskRequest { id, etag } = request.into_inner();
+        let request = request.into_inner();
         let mut bad = Violations::new();
-        let id = bad.check("id", parse_id(&id));
-        let seen = parse_etag("etag", &etag, &mut bad);
-        let (id, seen) = bad.finish(id.zip(seen))?;
-        let task = self.store.delete_task(&caller, id, seen).await?;
-        Ok(Response::new(DeleteTaskResponse { task: Some(task.into()) }))
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let id = bad.check("id", parse_id(&request.id));
+        let seen = parse_etag("etag", &request.etag, &mut bad);
+        let (once, (id, seen)) = bad.finish(once.zip(id.zip(seen)))?;
+        let task = self.store.delete_task(&caller, once, id, seen).await?;
+        Ok(Response::new(DeleteTaskResponse { task: Some(self.to_wire(task)) }))
+    }
+
+    async fn undelete_task(
+        &self,
+        request: Request<UndeleteTaskRequest>,
+    ) -> Result<Response<UndeleteTaskResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let mut bad = Violations::new();
+        let once = self.keys.once(&caller, &request, &mut bad);
+        let id = bad.check("id", parse_id(&request.id));
+        let seen = parse_etag("etag", &request.etag, &mut bad);
+        let (once, (id, seen)) = bad.finish(once.zip(id.zip(seen)))?;
+        let task = self.store.undelete_task(&caller, once, id, seen).await?;
+        Ok(Response::new(UndeleteTaskResponse { task: Some(self.to_wire(task)) }))
+    }
+
+    type WatchTasksStream = Messages;
+
+    async fn watch_tasks(
+        &self,
+        request: Request<WatchTasksRequest>,
+    ) -> Result<Response<Self::WatchTasksStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let WatchTasksRequest { cursor, follow } = request.into_inner();
+        let position = watch::parse_cursor(&self.keys.pages, &caller, &cursor)?;
+        let place = self.places.take(caller.user_id())?;
+        let watcher = Watcher {
+            head: self.store.head(&caller),
+            store: Arc::clone(&self.store),
+            pages: self.keys.pages.clone(),
+            verifier: Arc::clone(&self.verifier),
+            caller,
+            position,
+            follow,
+            goal: 0,
+            is_current: false,
+            retention: self.retention,
+            bookmark_interval: self.bookmark_interval,
+            _place: place,
+        };
+        Ok(Response::new(watcher.begin().await?))
+    }
+}
+
+impl<DB: Engine> Tasks<DB> {
+    fn to_wire(&self, task: Task) -> pb::Task {
+        wire::task(task, self.retention)
     }
 }

@@ -1,9 +1,12 @@
 //! Writes as values.
 
-use shared::database::{Slot, Write, WriteError};
+use shared::{
+    database::{Slot, Write, WriteError},
+    once::Once,
+};
 use uuid::Uuid;
 
-use super::{rows::Key, trust::Said};
+use super::{rows::Key, sweep::Sweep, trust::Said};
 use crate::{
     error::Refusal,
     etag::Etag,
@@ -13,101 +16,108 @@ use crate::{
 
 /// A write on its way to the database.
 pub(crate) enum Operation {
-    /// Something that happens to a project of this owner.
-    Project { owner: Uuid, write: ProjectWrite, slot: Slot<Result<Project, Refusal>> },
-    /// The end of a project of this owner.
-    DeleteProject { owner: Uuid, deletion: ProjectDeletion, slot: Slot<Result<(), Refusal>> },
-    /// Something that happens to a task of this owner.
-    Task { owner: Uuid, write: TaskWrite, slot: Slot<Result<Task, Refusal>> },
+    /// What an owner asks for.
+    Ask(Ask),
+    /// What is over is forgotten.
+    Sweep { sweep: Sweep, slot: Slot<usize> },
     /// A key for page tokens, unless there is one.
     KeepPageKey { fresh: Vec<u8>, slot: Slot<Vec<u8>> },
     /// What the issuer of tokens has said.
     KeepTrust { said: Said, slot: Slot<bool> },
 }
 
-/// What happens to a project.
-#[derive(Debug)]
-pub(crate) enum ProjectWrite {
-    Create(NewProject),
-    Update { id: Uuid, seen: Option<Etag>, change: ProjectChange },
+/// What an owner asks for, once if it may be asked for again.
+pub(crate) struct Ask {
+    pub(crate) owner: Uuid,
+    pub(crate) once: Option<Once>,
+    pub(crate) deed: Deed,
+    pub(crate) slot: Slot<Result<Answer, Refusal>>,
 }
 
-/// Which project goes, and whether its tasks go with it.
+/// What is to happen.
 #[derive(Debug)]
-pub(crate) struct ProjectDeletion {
-    pub(crate) id: Uuid,
-    pub(crate) seen: Option<Etag>,
-    pub(crate) force: bool,
+pub(crate) enum Deed {
+    CreateProject(NewProject),
+    UpdateProject { id: Uuid, seen: Option<Etag>, change: ProjectChange },
+    DeleteProject { id: Uuid, seen: Option<Etag>, force: bool },
+    CreateTask(NewTask),
+    UpdateTask { id: Uuid, seen: Option<Etag>, change: TaskChange },
+    DeleteTask { id: Uuid, seen: Option<Etag> },
+    UndeleteTask { id: Uuid, seen: Option<Etag> },
 }
 
-/// What happens to a task.
-#[derive(Debug)]
-pub(crate) enum TaskWrite {
-    Create(NewTask),
-    Update { id: Uuid, seen: Option<Etag>, change: TaskChange },
-    Delete { id: Uuid, seen: Option<Etag> },
+/// What has come of it.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Project(Project),
+    Task(Task),
+    Done,
 }
 
 impl Operation {
-    /// The owner whose rows are written.
+    /// The owner whose row is locked for it.
     pub(super) fn owner(&self) -> Option<Uuid> {
         match self {
-            Self::Project { owner, .. }
-            | Self::DeleteProject { owner, .. }
-            | Self::Task { owner, .. } => Some(*owner),
+            Self::Ask(ask) => Some(ask.owner),
+            Self::Sweep { sweep, .. } => Some(sweep.owner),
             Self::KeepPageKey { .. } | Self::KeepTrust { .. } => None,
         }
     }
 
-    /// The project that the write changes or refers to.
-    pub(super) fn project(&self) -> Option<Key> {
-        let project = match self {
-            Self::Project { write: ProjectWrite::Update { id, .. }, .. } => Some(*id),
-            Self::DeleteProject { deletion, .. } => Some(deletion.id),
-            Self::Task { write, .. } => write.project(),
-            Self::Project { write: ProjectWrite::Create(_), .. }
-            | Self::KeepPageKey { .. }
-            | Self::KeepTrust { .. } => None,
-        };
-        Some((self.owner()?, project?))
+    /// What an owner asks for.
+    pub(super) fn ask(&self) -> Option<&Ask> {
+        if let Self::Ask(ask) = self { Some(ask) } else { None }
     }
 
-    /// The task that the write changes.
+    /// Whether it rests on what every other write of its group leaves in the tables.
+    pub(super) fn comes_last(&self) -> bool {
+        self.ask().is_some_and(|ask| matches!(ask.deed, Deed::DeleteProject { .. }))
+    }
+}
+
+impl Ask {
+    /// The project that it changes or refers to.
+    pub(super) fn project(&self) -> Option<Key> {
+        let id = match &self.deed {
+            Deed::UpdateProject { id, .. } | Deed::DeleteProject { id, .. } => Some(*id),
+            Deed::CreateTask(new) => new.project_id,
+            Deed::UpdateTask { change, .. } => change.project_id.flatten(),
+            Deed::CreateProject(_) | Deed::DeleteTask { .. } | Deed::UndeleteTask { .. } => None,
+        };
+        Some((self.owner, id?))
+    }
+
+    /// The task that it changes.
     pub(super) fn task(&self) -> Option<Key> {
-        match self {
-            Self::Task { owner, write, .. } => Some((*owner, write.task()?)),
-            Self::Project { .. }
-            | Self::DeleteProject { .. }
-            | Self::KeepPageKey { .. }
-            | Self::KeepTrust { .. } => None,
+        match &self.deed {
+            Deed::UpdateTask { id, .. }
+            | Deed::DeleteTask { id, .. }
+            | Deed::UndeleteTask { id, .. } => Some((self.owner, *id)),
+            Deed::CreateProject(_)
+            | Deed::UpdateProject { .. }
+            | Deed::DeleteProject { .. }
+            | Deed::CreateTask(_) => None,
         }
     }
 }
 
-impl TaskWrite {
-    /// The project that the task is to be part of.
-    pub(super) fn project(&self) -> Option<Uuid> {
-        match self {
-            Self::Create(new) => new.project_id,
-            Self::Update { change, .. } => change.project_id.flatten(),
-            Self::Delete { .. } => None,
-        }
+impl Answer {
+    /// The task that it must be.
+    pub(super) fn task(self) -> Result<Task, WriteError> {
+        if let Self::Task(task) = self { Ok(task) } else { Err(WriteError::Unanswered) }
     }
 
-    fn task(&self) -> Option<Uuid> {
-        match self {
-            Self::Create(_) => None,
-            Self::Update { id, .. } | Self::Delete { id, .. } => Some(*id),
-        }
+    /// The project that it must be.
+    pub(super) fn project(self) -> Result<Project, WriteError> {
+        if let Self::Project(project) = self { Ok(project) } else { Err(WriteError::Unanswered) }
     }
 }
 
 impl Write for Operation {
     fn is_abandoned(&self) -> bool {
         match self {
-            Self::Project { slot, .. } => slot.is_abandoned(),
-            Self::DeleteProject { slot, .. } => slot.is_abandoned(),
-            Self::Task { slot, .. } => slot.is_abandoned(),
+            Self::Ask(ask) => ask.slot.is_abandoned(),
+            Self::Sweep { slot, .. } => slot.is_abandoned(),
             Self::KeepPageKey { slot, .. } => slot.is_abandoned(),
             Self::KeepTrust { slot, .. } => slot.is_abandoned(),
         }
@@ -115,9 +125,8 @@ impl Write for Operation {
 
     fn settle(self, outcome: Result<(), WriteError>) {
         match self {
-            Self::Project { slot, .. } => slot.settle(outcome),
-            Self::DeleteProject { slot, .. } => slot.settle(outcome),
-            Self::Task { slot, .. } => slot.settle(outcome),
+            Self::Ask(ask) => ask.slot.settle(outcome),
+            Self::Sweep { slot, .. } => slot.settle(outcome),
             Self::KeepPageKey { slot, .. } => slot.settle(outcome),
             Self::KeepTrust { slot, .. } => slot.settle(outcome),
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::database::{Column, Engine, Kind, Statement, get};
 use uuid::Uuid;
 
-use super::rows::json;
+use super::{operation::Operation, rows::json};
 
 /// The rows of the owners in a group, locked for the rest of its transaction.
 #[derive(Debug)]
@@ -50,14 +50,17 @@ const COLUMNS: [Column; 4] = [
 
 impl Owners {
     /// Locks the rows, in the order of their ids so that no two groups wait for each other, and
-    /// takes a revision for each write.
+    /// takes a revision for whatever an owner asks for. Until the commit nobody else gets the next one
+    /// of that owner, so revisions are committed in their order.
     pub(super) async fn lock<DB: Engine>(
         connection: &mut DB::Connection,
-        writes: impl Iterator<Item = Uuid>,
+        group: &[Operation],
     ) -> Result<Self, sqlx::Error> {
         let mut counts = BTreeMap::new();
-        for owner in writes {
-            *counts.entry(owner).or_insert(0) += 1;
+        for operation in group {
+            if let Some(owner) = operation.owner() {
+                *counts.entry(owner).or_insert(0) += i64::from(operation.ask().is_some());
+            }
         }
         if counts.is_empty() {
             return Ok(Self(BTreeMap::new()));
@@ -92,19 +95,23 @@ impl Owners {
         self.0.get_mut(&owner).ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Writes back the rows that the group has changed beyond the revisions that it took.
+    /// Writes back the rows that the group has changed beyond the revisions that it took. The answer
+    /// is the last revision of each owner.
     pub(super) async fn settle<DB: Engine>(
         self,
         connection: &mut DB::Connection,
-    ) -> Result<(), sqlx::Error> {
-        let changed = self.0.into_iter().filter_map(|(owner_id, owner)| {
+    ) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+        let rows = self.0.into_iter().map(|(owner_id, owner)| {
             let revision = owner.revision.max(owner.stored.revision);
             let row = Row { owner_id, revision, projects: owner.projects, tasks: owner.tasks };
-            (row != owner.stored).then_some(row)
+            (row, owner.stored)
         });
+        let rows: Vec<_> = rows.collect();
+        let heads = rows.iter().map(|(row, _)| (row.owner_id, row.revision)).collect();
+        let changed = rows.into_iter().filter(|(row, stored)| row != stored).map(|(row, _)| row);
         let changed: Vec<Row> = changed.collect();
         if changed.is_empty() {
-            return Ok(());
+            return Ok(heads);
         }
         let statement = Statement::<DB>::new(format!(
             "insert into owners (owner_id, revision, projects, tasks)
@@ -114,6 +121,6 @@ impl Owners {
             DB::rows(&COLUMNS)
         ));
         statement.bind(json(changed)?).all(connection).await?;
-        Ok(())
+        Ok(heads)
     }
 }

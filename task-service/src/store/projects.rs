@@ -1,9 +1,12 @@
 //! The table of projects.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use serde::Serialize;
-use shared::database::{Column, Database, Engine, Kind, Statement, get};
+use serde::{Deserialize, Serialize};
+use shared::{
+    clock::Time,
+    database::{Column, Database, Engine, Kind, Statement, get},
+};
 use uuid::Uuid;
 
 use super::{
@@ -16,19 +19,21 @@ use crate::{
     text::{Description, Title},
 };
 
-#[derive(Serialize)]
-struct Row<'a> {
+/// A row of the table.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Row<'a> {
     owner_id: Uuid,
     id: Uuid,
-    title: &'a str,
-    description: &'a str,
+    title: Cow<'a, str>,
+    description: Cow<'a, str>,
     create_time: i64,
     update_time: i64,
     revision: i64,
 }
 
 /// Every column, in one order.
-const FIELDS: &str = "owner_id, id, title, description, create_time, update_time, revision";
+pub(super) const FIELDS: &str =
+    "owner_id, id, title, description, create_time, update_time, revision";
 
 const COLUMNS: [Column; 7] = [
     ("owner_id", Kind::Uuid),
@@ -90,7 +95,8 @@ pub(super) async fn store<DB: Engine>(
     connection: &mut DB::Connection,
     projects: &Rows<Project>,
 ) -> Result<(), sqlx::Error> {
-    let changed: Vec<Row> = projects.changed().map(row).collect();
+    let changed: Vec<Row> =
+        projects.changed().map(|(key, project)| Row::of(key, project)).collect();
     if changed.is_empty() {
         return Ok(());
     }
@@ -107,36 +113,58 @@ pub(super) async fn store<DB: Engine>(
     Ok(())
 }
 
-/// Deletes one.
+/// Deletes one, and leaves a note of it for those who watch.
 pub(super) async fn delete<DB: Engine>(
     connection: &mut DB::Connection,
     (owner, id): Key,
+    now: Time,
+    revision: i64,
 ) -> Result<(), sqlx::Error> {
     let statement = Statement::<DB>::new("delete from projects where owner_id = $1 and id = $2");
     statement.bind(owner).bind(id).all(connection).await?;
+    let statement = Statement::<DB>::new(
+        "insert into deleted_projects (owner_id, id, delete_time, revision) values ($1, $2, $3, $4)",
+    );
+    let statement = statement.bind(owner).bind(id).bind(now.micros()).bind(revision);
+    statement.all(connection).await?;
     Ok(())
 }
 
-fn row(((owner_id, id), project): (Key, &Project)) -> Row<'_> {
-    Row {
-        owner_id,
-        id,
-        title: project.title.as_str(),
-        description: project.description.as_str(),
-        create_time: project.create_time.micros(),
-        update_time: project.update_time.micros(),
-        revision: project.revision,
+impl<'a> Row<'a> {
+    pub(super) fn of((owner_id, id): Key, project: &'a Project) -> Self {
+        Self {
+            owner_id,
+            id,
+            title: project.title.as_str().into(),
+            description: project.description.as_str().into(),
+            create_time: project.create_time.micros(),
+            update_time: project.update_time.micros(),
+            revision: project.revision,
+        }
+    }
+
+    pub(super) fn project(self) -> Result<Project, sqlx::Error> {
+        let time = |column, micros| time(micros, "projects", column, self.id);
+        Ok(Project {
+            id: self.id,
+            create_time: time("create_time", self.create_time)?,
+            update_time: time("update_time", self.update_time)?,
+            title: Title::stored(self.title.into_owned()),
+            description: Description::stored(self.description.into_owned()),
+            revision: self.revision,
+        })
     }
 }
 
-fn project<DB: Engine>(row: &DB::Row) -> Result<Project, sqlx::Error> {
-    let id = get::<DB, _>(row, "id")?;
-    Ok(Project {
-        id,
-        title: Title::stored(get::<DB, _>(row, "title")?),
-        description: Description::stored(get::<DB, _>(row, "description")?),
-        create_time: time::<DB>(row, "projects", "create_time", id)?,
-        update_time: time::<DB>(row, "projects", "update_time", id)?,
+pub(super) fn project<DB: Engine>(row: &DB::Row) -> Result<Project, sqlx::Error> {
+    let row = Row {
+        owner_id: get::<DB, _>(row, "owner_id")?,
+        id: get::<DB, _>(row, "id")?,
+        title: get::<DB, String>(row, "title")?.into(),
+        description: get::<DB, String>(row, "description")?.into(),
+        create_time: get::<DB, _>(row, "create_time")?,
+        update_time: get::<DB, _>(row, "update_time")?,
         revision: get::<DB, _>(row, "revision")?,
-    })
+    };
+    row.project()
 }

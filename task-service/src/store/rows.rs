@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use shared::{
     clock::Time,
-    database::{Column, Corrupt, Engine, Kind, get},
+    database::{Column, Corrupt, Kind},
 };
 use uuid::Uuid;
 
@@ -37,6 +37,11 @@ impl<T> Rows<T> {
     /// The row of this key.
     pub(super) fn get(&self, key: Key) -> Option<&T> {
         self.rows.get(&key)
+    }
+
+    /// Takes over more rows as they were read.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.rows.extend(more.rows);
     }
 
     /// Takes over a row that is new or has changed.
@@ -72,13 +77,13 @@ pub(super) fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<St
     serde_json::to_string(&rows).map_err(|fault| sqlx::Error::Encode(Box::new(fault)))
 }
 
-/// Reads a time.
-pub(super) fn time<DB: Engine>(
-    row: &DB::Row,
+/// A time as it is stored.
+pub(super) fn time(
+    micros: i64,
     table: &'static str,
     column: &'static str,
     id: Uuid,
 ) -> Result<Time, sqlx::Error> {
-    let time = Time::from_micros(get::<DB, _>(row, column)?);
+    let time = Time::from_micros(micros);
     Ok(time.ok_or(Corrupt { table, column, id: id.to_string() })?)
 }

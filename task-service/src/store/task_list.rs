@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     page::{limit, read_page},
-    tasks::{DUE_NEVER, FIELDS, NOT_DELETED, task},
+    tasks::{DUE_NEVER, FIELDS, task},
 };
 use crate::{
     pages::{Cursor, Page, Rows},
@@ -36,7 +36,7 @@ fn statement<DB: Engine>(
 ) -> Statement<DB> {
     let mut statement = Statement::new(select);
     statement.push(" from tasks where owner_id = ").push_bind(owner);
-    statement.push(" and delete_time = ").push_bind(NOT_DELETED);
+    statement.push(" and deleted = 0");
     push_filter(&mut statement, filter);
     push_order(&mut statement, filter, page.after);
     statement.push(" limit ").push_bind(limit(page));

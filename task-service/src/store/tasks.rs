@@ -1,8 +1,8 @@
 //! The table of tasks.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::{
     clock::Time,
     database::{Column, Corrupt, Database, Engine, Kind, Statement, get},
@@ -18,15 +18,16 @@ use crate::{
 /// What `due_time` holds when there is none: it sorts last.
 pub(super) const DUE_NEVER: i64 = i64::MAX;
 /// What `delete_time` holds while the task is not deleted.
-pub(super) const NOT_DELETED: i64 = 0;
+const NOT_DELETED: i64 = 0;
 
-#[derive(Serialize)]
-struct Row<'a> {
+/// A row of the table.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Row<'a> {
     owner_id: Uuid,
     id: Uuid,
     project_id: Option<Uuid>,
-    title: &'a str,
-    description: &'a str,
+    title: Cow<'a, str>,
+    description: Cow<'a, str>,
     status: i64,
     priority: i64,
     due_time: i64,
@@ -37,11 +38,23 @@ struct Row<'a> {
     revision: i64,
 }
 
-/// Every column, in one order.
+/// A row as it is written, with what the indexes need.
+#[derive(Serialize)]
+struct Indexed<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
+    title_key: String,
+    deleted: i64,
+}
+
+/// Every column that is read, in one order.
 pub(super) const FIELDS: &str = "owner_id, id, project_id, title, description, status, priority, \
     due_time, complete_time, create_time, update_time, delete_time, revision";
 
-const COLUMNS: [Column; 13] = [
+/// Those that follow from the others, for the indexes.
+const DERIVED: &str = "title_key, deleted";
+
+const COLUMNS: [Column; 15] = [
     ("owner_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("project_id", Kind::Uuid),
@@ -55,6 +68,8 @@ const COLUMNS: [Column; 13] = [
     ("update_time", Kind::BigInt),
     ("delete_time", Kind::BigInt),
     ("revision", Kind::BigInt),
+    ("title_key", Kind::Text),
+    ("deleted", Kind::BigInt),
 ];
 
 /// Reads one.
@@ -92,12 +107,17 @@ pub(super) async fn store<DB: Engine>(
     connection: &mut DB::Connection,
     tasks: &Rows<Task>,
 ) -> Result<(), sqlx::Error> {
-    let changed: Vec<Row> = tasks.changed().map(row).collect();
+    let changed = tasks.changed().map(|(key, task)| Indexed {
+        row: Row::of(key, task),
+        title_key: task.title.key(),
+        deleted: i64::from(task.delete_time.is_some()),
+    });
+    let changed: Vec<Indexed<'_>> = changed.collect();
     if changed.is_empty() {
         return Ok(());
     }
     let statement = Statement::<DB>::new(format!(
-        "insert into tasks ({FIELDS}) select {FIELDS} from {} where true
+        "insert into tasks ({FIELDS}, {DERIVED}) select {FIELDS}, {DERIVED} from {} where true
          on conflict (owner_id, id) do update set
              project_id = excluded.project_id,
              title = excluded.title,
@@ -108,7 +128,9 @@ pub(super) async fn store<DB: Engine>(
              complete_time = excluded.complete_time,
              update_time = excluded.update_time,
              delete_time = excluded.delete_time,
-             revision = excluded.revision",
+             revision = excluded.revision,
+             title_key = excluded.title_key,
+             deleted = excluded.deleted",
         DB::rows(&COLUMNS)
     ));
     statement.bind(json(changed)?).all(connection).await?;
@@ -124,10 +146,10 @@ pub(super) async fn count_in_project<DB: Engine>(
     let statement = Statement::<DB>::new(
         "select count(*) as count from (
              select 1 from tasks
-             where owner_id = $1 and project_id = $2 and delete_time = $3 limit $4
+             where owner_id = $1 and project_id = $2 and deleted = 0 limit $3
          ) as counted",
     );
-    let statement = statement.bind(owner).bind(project).bind(NOT_DELETED).bind(most);
+    let statement = statement.bind(owner).bind(project).bind(most);
     let rows = statement.all(connection).await?;
     get::<DB, _>(rows.first().ok_or(sqlx::Error::RowNotFound)?, "count")
 }
@@ -140,56 +162,76 @@ pub(super) async fn delete_in_project<DB: Engine>(
     revision: i64,
 ) -> Result<(), sqlx::Error> {
     let statement = Statement::<DB>::new(
-        "update tasks set delete_time = $4, update_time = $4, revision = $5 + x.number
+        "update tasks
+         set deleted = 1, delete_time = $3, update_time = $3, revision = $4 + x.number
          from (
              select id, row_number() over (order by id) as number from tasks
-             where owner_id = $1 and project_id = $2 and delete_time = $3
+             where owner_id = $1 and project_id = $2 and deleted = 0
          ) as x
          where tasks.owner_id = $1 and tasks.id = x.id",
     );
-    let statement = statement.bind(owner).bind(project).bind(NOT_DELETED);
+    let statement = statement.bind(owner).bind(project);
     statement.bind(now.micros()).bind(revision).all(connection).await?;
     Ok(())
 }
 
-fn row(((owner_id, id), task): (Key, &Task)) -> Row<'_> {
-    Row {
-        owner_id,
-        id,
-        project_id: task.project_id,
-        title: task.title.as_str(),
-        description: task.description.as_str(),
-        status: task.status as i64,
-        priority: task.priority as i64,
-        due_time: task.due_time.map_or(DUE_NEVER, Time::micros),
-        complete_time: task.complete_time.map(Time::micros),
-        create_time: task.create_time.micros(),
-        update_time: task.update_time.micros(),
-        delete_time: task.delete_time.map_or(NOT_DELETED, Time::micros),
-        revision: task.revision,
+impl<'a> Row<'a> {
+    pub(super) fn of((owner_id, id): Key, task: &'a Task) -> Self {
+        Self {
+            owner_id,
+            id,
+            project_id: task.project_id,
+            title: task.title.as_str().into(),
+            description: task.description.as_str().into(),
+            status: task.status as i64,
+            priority: task.priority as i64,
+            due_time: task.due_time.map_or(DUE_NEVER, Time::micros),
+            complete_time: task.complete_time.map(Time::micros),
+            create_time: task.create_time.micros(),
+            update_time: task.update_time.micros(),
+            delete_time: task.delete_time.map_or(NOT_DELETED, Time::micros),
+            revision: task.revision,
+        }
+    }
+
+    pub(super) fn task(self) -> Result<Task, sqlx::Error> {
+        let id = self.id;
+        let corrupt = |column| Corrupt { table: "tasks", column, id: id.to_string() };
+        let time = |column, micros| time(micros, "tasks", column, id);
+        let some = |column, micros: Option<i64>| micros.map(|it| time(column, it)).transpose();
+        let unless = |none| move |micros: &i64| *micros != none;
+        Ok(Task {
+            id,
+            project_id: self.project_id,
+            status: Status::from_number(self.status).ok_or_else(|| corrupt("status"))?,
+            priority: Priority::from_number(self.priority).ok_or_else(|| corrupt("priority"))?,
+            due_time: some("due_time", Some(self.due_time).filter(unless(DUE_NEVER)))?,
+            complete_time: some("complete_time", self.complete_time)?,
+            create_time: time("create_time", self.create_time)?,
+            update_time: time("update_time", self.update_time)?,
+            delete_time: some("delete_time", Some(self.delete_time).filter(unless(NOT_DELETED)))?,
+            title: Title::stored(self.title.into_owned()),
+            description: Description::stored(self.description.into_owned()),
+            revision: self.revision,
+        })
     }
 }
 
 pub(super) fn task<DB: Engine>(row: &DB::Row) -> Result<Task, sqlx::Error> {
-    let id: Uuid = get::<DB, _>(row, "id")?;
-    let corrupt = |column| Corrupt { table: "tasks", column, id: id.to_string() };
-    let number = |column| get::<DB, i64>(row, column);
-    let some_time = |column, none: Option<i64>| match get::<DB, Option<i64>>(row, column)? {
-        number if number == none => Ok(None),
-        _ => time::<DB>(row, "tasks", column, id).map(Some),
-    };
-    Ok(Task {
-        id,
+    let row = Row {
+        owner_id: get::<DB, _>(row, "owner_id")?,
+        id: get::<DB, _>(row, "id")?,
         project_id: get::<DB, _>(row, "project_id")?,
-        title: Title::stored(get::<DB, _>(row, "title")?),
-        description: Description::stored(get::<DB, _>(row, "description")?),
-        status: Status::from_number(number("status")?).ok_or_else(|| corrupt("status"))?,
-        priority: Priority::from_number(number("priority")?).ok_or_else(|| corrupt("priority"))?,
-        due_time: some_time("due_time", Some(DUE_NEVER))?,
-        complete_time: some_time("complete_time", None)?,
-        create_time: time::<DB>(row, "tasks", "create_time", id)?,
-        update_time: time::<DB>(row, "tasks", "update_time", id)?,
-        delete_time: some_time("delete_time", Some(NOT_DELETED))?,
-        revision: number("revision")?,
-    })
+        title: get::<DB, String>(row, "title")?.into(),
+        description: get::<DB, String>(row, "description")?.into(),
+        status: get::<DB, _>(row, "status")?,
+        priority: get::<DB, _>(row, "priority")?,
+        due_time: get::<DB, _>(row, "due_time")?,
+        complete_time: get::<DB, _>(row, "complete_time")?,
+        create_time: get::<DB, _>(row, "create_time")?,
+        update_time: get::<DB, _>(row, "update_time")?,
+        delete_time: get::<DB, _>(row, "delete_time")?,
+        revision: get::<DB, _>(row, "revision")?,
+    };
+    row.task()
 }

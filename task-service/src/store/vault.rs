@@ -1,18 +1,27 @@
-//! What the service keeps for itself, out of every caller's reach: the key of its page tokens, and
-//! what the issuer of tokens has said, for starting while it is away.
+//! What the service keeps for itself, out of every caller's reach: the key of its page tokens, what
+//! the issuer of tokens has said, for starting while it is away, and who of the owners has changed.
 
-use aws_lc_rs::rand;
+use std::{convert::Infallible, sync::Arc};
+
+use aws_lc_rs::{hmac, rand};
 use shared::{
-    database::{Database, Door, Engine, Statement, get},
+    database::{Announcer, Database, Door, Engine, Statement, get},
+    once::Digests,
     trust::{News, Snapshot, SnapshotStore, Update},
 };
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::{
+    changes,
     operation::Operation,
     trust::{self, Said, Step},
     trust_rows::CHUNK,
 };
-use crate::{error::Error, pages::PageKey};
+use crate::{error::Error, keys::Keys, pages::PageKey};
+
+/// What processes tell each other that they have written.
+const TOPIC: &str = "tasks";
 
 /// What is the service's own.
 #[derive(Debug)]
@@ -21,17 +30,44 @@ pub struct Vault<DB: Engine> {
     pub(super) door: Door<Operation>,
 }
 
+impl<DB: Engine> Clone for Vault<DB> {
+    fn clone(&self) -> Self {
+        Self { database: self.database.clone(), door: self.door.clone() }
+    }
+}
+
 impl<DB: Engine> Vault<DB> {
-    /// The key of the page tokens, made by whichever process comes first.
+    /// The keys of page tokens and of the digests of requests, made of what whichever process comes
+    /// first has kept.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn page_key(&self) -> Result<PageKey, Error> {
+    pub async fn keys(&self) -> Result<Keys, Error> {
         let mut fresh = vec![0; PageKey::SIZE];
         // An error of the system's random source leaves nothing that could be kept as a key.
         rand::fill(&mut fresh).map_err(|_| sqlx::Error::Protocol("no random bytes".to_owned()))?;
         let key = self.door.submit(|slot| Operation::KeepPageKey { fresh, slot }).await?;
-        Ok(PageKey::new(&key))
+        let own = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"digests of requests");
+        Ok(Keys { pages: PageKey::new(&key), digests: Digests::new(own.as_ref()) })
+    }
+
+    /// The last revision of each of these owners.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn heads(&self, owners: &[Uuid]) -> Result<Vec<(Uuid, i64)>, Error> {
+        Ok(changes::heads(&self.database, owners).await?)
+    }
+
+    /// What tells the other processes on the database of a write.
+    #[must_use]
+    pub fn announcer(&self) -> Announcer<DB> {
+        self.database.announcer(TOPIC)
+    }
+
+    /// Hears of the writes of other processes, for as long as it is polled.
+    pub async fn listen(&self, heard: Arc<Notify>) -> Infallible {
+        self.database.listen(TOPIC, heard).await
     }
 
     /// Leaves the data in one place: the last thing that the service does.

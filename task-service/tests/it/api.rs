@@ -9,8 +9,11 @@ mod delete_project;
 mod create_task;
 mod get_task;
 mod list_tasks;
+mod request_ids;
 mod update_task;
 mod delete_task;
+mod undelete_task;
+mod watch_tasks;
 
 use e2e::{AuthServer, Engine, Person, TaskServer};
 use shared::pb::task::{
@@ -74,12 +77,12 @@ pub(crate) fn invalid<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -
 
 pub(crate) async fn create_project(person: &mut Person, title: &str) -> Project {
     let project = Project { title: title.to_owned(), ..Project::default() };
-    let request = CreateProjectRequest { project: Some(project) };
+    let request = CreateProjectRequest { project: Some(project), ..Default::default() };
     person.projects.create_project(request).await.unwrap().into_inner().project.unwrap()
 }
 
 pub(crate) async fn create_task(person: &mut Person, task: Task) -> Task {
-    let request = CreateTaskRequest { task: Some(task) };
+    let request = CreateTaskRequest { task: Some(task), ..Default::default() };
     person.tasks.create_task(request).await.unwrap().into_inner().task.unwrap()
 }
 

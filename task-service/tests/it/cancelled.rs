@@ -25,7 +25,7 @@ const AT_ONCE: usize = 20;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn create(title: &str) -> CreateTaskRequest {
-    CreateTaskRequest { task: Some(titled(title)) }
+    CreateTaskRequest { task: Some(titled(title)), ..Default::default() }
 }
 
 /// Creates as many tasks as fit beside each other, each no longer than it may take. How many were

@@ -1,8 +1,10 @@
 //! What the store promises, on every engine: one suite, run on SQLite and on PostgreSQL.
 
+mod changes;
 mod groups;
 mod isolation;
 mod lists;
+mod once;
 mod projects;
 mod tasks;
 mod trust;
@@ -15,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use e2e::Place;
 use shared::{
     clock::{Clock, Time},
-    database::{Engine, Settings},
+    database::{Database, Engine, Settings, Statement},
     testing::Forge,
     trust::Caller,
 };
@@ -23,7 +25,7 @@ use task_service::{
     error::{Error, Refusal},
     pages::Page,
     projects::{NewProject, Project},
-    store::{Quotas, SqlStore},
+    store::{MIGRATIONS, Quotas, SqlStore},
     tasks::{NewTask, Priority, Status, Task},
     text::{Description, Title},
 };
@@ -60,11 +62,19 @@ impl<DB: Engine> Scene<DB> {
     }
 
     pub(crate) async fn project(&self, caller: &Caller, title: &str) -> Project {
-        self.store.create_project(caller, new_project(title)).await.unwrap()
+        self.store.create_project(caller, None, new_project(title)).await.unwrap()
     }
 
     pub(crate) async fn task(&self, caller: &Caller, new: NewTask) -> Task {
-        self.store.create_task(caller, new).await.unwrap()
+        self.store.create_task(caller, None, new).await.unwrap()
+    }
+
+    /// Runs a statement on somebody's rows, whose id is `$1`.
+    pub(crate) async fn by_hand(&self, owner: &Caller, sql: &'static str) {
+        let database = Database::<DB>::open(&self.settings, &MIGRATIONS).await.unwrap();
+        let mut connection = database.connect_writer().await.unwrap();
+        let statement = Statement::<DB>::new(sql).bind(owner.user_id());
+        statement.all(&mut connection).await.unwrap();
     }
 
     /// Moves the clock, and says what it shows then.

@@ -15,7 +15,7 @@ on_every_engine!(no_acknowledged_write_is_lost_when_the_program_is_killed);
 async fn create(mut ann: Person) -> Vec<String> {
     let mut kept = Vec::new();
     loop {
-        let request = CreateTaskRequest { task: Some(titled("t")) };
+        let request = CreateTaskRequest { task: Some(titled("t")), ..Default::default() };
         match ann.tasks.create_task(request).await {
             Ok(answer) => kept.push(answer.into_inner().task.unwrap().id),
             Err(_) => return kept,

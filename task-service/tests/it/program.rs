@@ -177,7 +177,7 @@ async fn no_secret_is_ever_logged() {
     create_task(&mut ann, private.clone()).await;
     let tampered = format!("{token}x");
     let mut eve = running.somebody(Identity::bearer(&tampered));
-    let request = CreateTaskRequest { task: Some(private) };
+    let request = CreateTaskRequest { task: Some(private), ..Default::default() };
     let refused = e2e::refused(eve.tasks.create_task(request).await);
     assert_eq!(refused.code, Code::Unauthenticated);
     let request = ListTasksRequest { page_size: 1, ..ListTasksRequest::default() };

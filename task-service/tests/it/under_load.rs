@@ -32,7 +32,7 @@ async fn ten_times_ended_under_load_it_loses_no_write() {
         let token = Identity::bearer(&ann.token);
         let ended = end_under_load(running, move |channel, id| {
             let channel = InterceptedService::new(channel, token.clone());
-            let request = CreateTaskRequest { task: Some(titled("t")) };
+            let request = CreateTaskRequest { task: Some(titled("t")), ..Default::default() };
             async move {
                 let mut client = TaskServiceClient::new(channel);
                 client.create_task(with_id(request, id)).await.map(drop)

@@ -15,6 +15,7 @@ pub(super) async fn register(auth: &Channel, name: &str) -> Result<(), Status> {
         email: format!("{name}@example.com"),
         password: PASSWORD.to_owned(),
         image_url: String::new(),
+        ..Default::default()
     };
     AuthServiceClient::new(auth.clone()).register(request).await?;
     Ok(())

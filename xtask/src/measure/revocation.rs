@@ -165,7 +165,9 @@ async fn perform(issuer: &Channel, own: &str, cause: Cause, victim: Tokens) -> R
     match cause {
         Cause::RevokeSession => {
             let id = victim.session_id;
-            users.revoke_session(with(own, RevokeSessionRequest { id })).await?;
+            users
+                .revoke_session(with(own, RevokeSessionRequest { id, ..Default::default() }))
+                .await?;
         }
         Cause::Logout => {
             auth.logout(LogoutRequest { refresh_token: victim.refresh_token }).await?;

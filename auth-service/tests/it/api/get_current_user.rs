@@ -34,7 +34,12 @@ async fn it_is_never_older_than_the_last_change(on: Engine) {
         let user = User { image_url: image_url.to_owned(), ..User::default() };
         let update_mask = Some(prost_types::FieldMask { paths: vec!["image_url".to_owned()] });
         let current_password = String::new();
-        let request = UpdateCurrentUserRequest { user: Some(user), update_mask, current_password };
+        let request = UpdateCurrentUserRequest {
+            user: Some(user),
+            update_mask,
+            current_password,
+            ..Default::default()
+        };
         let changed = phone.users.update_current_user(request).await.unwrap().into_inner().user;
         assert_eq!(Some(me(&mut ann).await), changed);
     }

@@ -88,6 +88,7 @@ async fn every_violation_is_reported_and_nothing_is_made(on: Engine) {
             email: bad_emails()[index % bad_emails().len()].clone(),
             password: ["", "x7#kQ9!", "password123", "12345678"][index % 4].to_owned(),
             image_url: bad_image_urls()[index % bad_image_urls().len()].clone(),
+            ..Default::default()
         };
         let shown = format!("{:.99}", format!("{bad:?}"));
         let fields = invalid(anonymous.auth.register(bad).await);
@@ -120,7 +121,7 @@ async fn the_limits_themselves_are_allowed(on: Engine) {
     ] {
         let image_url = format!("https://example.org/{}", "ü".repeat(2_048 - 20));
         let username = username.to_owned();
-        let sent = RegisterRequest { username, email, password, image_url };
+        let sent = RegisterRequest { username, email, password, image_url, ..Default::default() };
         let made = register(&mut anonymous, sent.clone()).await;
         assert_eq!((&made.username, &made.email), (&sent.username, &sent.email));
         assert_eq!(made.image_url, sent.image_url);

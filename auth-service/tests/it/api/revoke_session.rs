@@ -15,7 +15,7 @@ on_every_engine!(
 );
 
 fn revoke(id: &str) -> RevokeSessionRequest {
-    RevokeSessionRequest { id: id.to_owned() }
+    RevokeSessionRequest { id: id.to_owned(), ..Default::default() }
 }
 
 async fn a_session_that_is_revoked_ends_at_once(on: Engine) {

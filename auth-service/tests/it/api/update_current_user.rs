@@ -21,6 +21,7 @@ pub(super) fn update(user: &User, paths: &[&str], password: &str) -> UpdateCurre
         user: Some(user.clone()),
         update_mask: Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() }),
         current_password: password.to_owned(),
+        ..Default::default()
     }
 }
 

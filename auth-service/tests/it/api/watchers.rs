@@ -47,7 +47,7 @@ async fn whatever_ends_a_session_is_told(on: Engine) {
     assert_told(&mut watcher, &[ended]).await;
     let (caller, other) = (begin().await, begin().await);
     let mut ann = server.bearer(&caller.access_token).users;
-    let request = RevokeSessionRequest { id: other.session_id.clone() };
+    let request = RevokeSessionRequest { id: other.session_id.clone(), ..Default::default() };
     ann.revoke_session(request).await.unwrap();
     assert_told(&mut watcher, &[id(&other)]).await;
 

@@ -1,5 +1,7 @@
 //! Tasks between the wire and the domain.
 
+use std::time::Duration;
+
 use prost_types::Timestamp;
 use shared::{
     clock::{Time, TimeOutOfRange},
@@ -41,44 +43,37 @@ struct OrderFault;
 /// How many statuses a filter may name: each of them once.
 const MOST_STATUSES: usize = 3;
 
-impl TryFrom<CreateTaskRequest> for NewTask {
-    type Error = Violations;
-
-    fn try_from(request: CreateTaskRequest) -> Result<Self, Violations> {
-        let task = request.task.unwrap_or_default();
-        let mut bad = Violations::new();
-        let project_id = bad.check("task.project_id", optional_id(&task.project_id));
-        let title = bad.check("task.title", Title::parse(task.title));
-        let description = bad.check("task.description", Description::parse(task.description));
-        let status = match task.status {
-            0 => Some(Status::Todo),
-            number => bad.check("task.status", status(number)),
-        };
-        let priority = match task.priority {
-            0 => Some(Priority::Medium),
-            number => bad.check("task.priority", priority(number)),
-        };
-        let due_time = bad.check("task.due_time", optional_time(task.due_time));
-        let new = (|| {
-            Some(Self {
-                project_id: project_id?,
-                title: title?,
-                description: description?,
-                status: status?,
-                priority: priority?,
-                due_time: due_time?,
-            })
-        })();
-        bad.finish(new)
-    }
+/// What a creation asks for.
+pub(super) fn new_task(request: CreateTaskRequest, bad: &mut Violations) -> Option<NewTask> {
+    let task = request.task.unwrap_or_default();
+    let project_id = bad.check("task.project_id", optional_id(&task.project_id));
+    let title = bad.check("task.title", Title::parse(task.title));
+    let description = bad.check("task.description", Description::parse(task.description));
+    let status = match task.status {
+        0 => Some(Status::Todo),
+        number => bad.check("task.status", status(number)),
+    };
+    let priority = match task.priority {
+        0 => Some(Priority::Medium),
+        number => bad.check("task.priority", priority(number)),
+    };
+    let due_time = bad.check("task.due_time", optional_time(task.due_time));
+    Some(NewTask {
+        project_id: project_id?,
+        title: title?,
+        description: description?,
+        status: status?,
+        priority: priority?,
+        due_time: due_time?,
+    })
 }
 
 /// What an update asks for: the task, the version that the caller has seen, and the change.
 pub(super) fn change(
     request: UpdateTaskRequest,
-) -> Result<(Uuid, Option<Etag>, TaskChange), Violations> {
+    bad: &mut Violations,
+) -> Option<(Uuid, Option<Etag>, TaskChange)> {
     let task = request.task.unwrap_or_default();
-    let mut bad = Violations::new();
     let fields = [
         ("project_id", !task.project_id.is_empty()),
         ("title", !task.title.is_empty()),
@@ -87,8 +82,9 @@ pub(super) fn change(
         ("priority", task.priority != 0),
         ("due_time", task.due_time.is_some()),
     ];
-    let fixed = ["id", "complete_time", "create_time", "update_time", "delete_time", "etag"];
-    let mask = Mask::parse(request.update_mask, &fields, &fixed, &mut bad);
+    let fixed =
+        ["id", "complete_time", "create_time", "update_time", "delete_time", "purge_time", "etag"];
+    let mask = Mask::parse(request.update_mask, &fields, &fixed, bad);
     let mut change = TaskChange::default();
     if mask.names("project_id") {
         change.project_id = bad.check("task.project_id", optional_id(&task.project_id));
@@ -109,8 +105,8 @@ pub(super) fn change(
         change.due_time = bad.check("task.due_time", optional_time(task.due_time));
     }
     let id = bad.check("task.id", parse_id(&task.id));
-    let seen = parse_etag("task.etag", &task.etag, &mut bad);
-    bad.finish(id.zip(seen).map(|(id, seen)| (id, seen, change)))
+    let seen = parse_etag("task.etag", &task.etag, bad);
+    id.zip(seen).map(|(id, seen)| (id, seen, change))
 }
 
 /// Which tasks a list asks for, in which order.
@@ -203,32 +199,32 @@ fn priority(number: i32) -> Result<Priority, PriorityFault> {
     }
 }
 
-impl From<Task> for pb::Task {
-    fn from(task: Task) -> Self {
-        let status = match task.status {
-            Status::Todo => TaskStatus::Todo,
-            Status::InProgress => TaskStatus::InProgress,
-            Status::Completed => TaskStatus::Completed,
-        };
-        let priority = match task.priority {
-            Priority::Low => TaskPriority::Low,
-            Priority::Medium => TaskPriority::Medium,
-            Priority::High => TaskPriority::High,
-            Priority::Urgent => TaskPriority::Urgent,
-        };
-        Self {
-            id: task.id.to_string(),
-            project_id: task.project_id.map(|id| id.to_string()).unwrap_or_default(),
-            title: task.title.into(),
-            description: task.description.into(),
-            status: status.into(),
-            priority: priority.into(),
-            due_time: timestamp(task.due_time),
-            complete_time: timestamp(task.complete_time),
-            create_time: timestamp(task.create_time),
-            update_time: timestamp(task.update_time),
-            delete_time: timestamp(task.delete_time),
-            etag: Etag::of(task.revision).to_string(),
-        }
+/// A task as it goes over the wire. A deleted one is kept for `retention`.
+pub(super) fn task(task: Task, retention: Duration) -> pb::Task {
+    let status = match task.status {
+        Status::Todo => TaskStatus::Todo,
+        Status::InProgress => TaskStatus::InProgress,
+        Status::Completed => TaskStatus::Completed,
+    };
+    let priority = match task.priority {
+        Priority::Low => TaskPriority::Low,
+        Priority::Medium => TaskPriority::Medium,
+        Priority::High => TaskPriority::High,
+        Priority::Urgent => TaskPriority::Urgent,
+    };
+    pb::Task {
+        id: task.id.to_string(),
+        project_id: task.project_id.map(|id| id.to_string()).unwrap_or_default(),
+        title: task.title.into(),
+        description: task.description.into(),
+        status: status.into(),
+        priority: priority.into(),
+        due_time: timestamp(task.due_time),
+        complete_time: timestamp(task.complete_time),
+        create_time: timestamp(task.create_time),
+        update_time: timestamp(task.update_time),
+        delete_time: timestamp(task.delete_time),
+        etag: Etag::of(task.revision).to_string(),
+        purge_time: timestamp(task.delete_time.map(|time| time.plus(retention))),
     }
 }

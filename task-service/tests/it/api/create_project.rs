@@ -21,7 +21,7 @@ async fn a_project_comes_back_as_it_was_sent(on: Engine) {
         etag: "ignored".to_owned(),
         ..Project::default()
     };
-    let request = CreateProjectRequest { project: Some(sent.clone()) };
+    let request = CreateProjectRequest { project: Some(sent.clone()), ..Default::default() };
     let made = scene.ann.projects.create_project(request).await.unwrap().into_inner();
     let made = made.project.unwrap();
     assert_eq!((&made.title, &made.description), (&sent.title, &sent.description));
@@ -35,12 +35,12 @@ async fn every_violation_is_reported_and_nothing_is_made(on: Engine) {
     for title in bad_titles() {
         for description in bad_descriptions() {
             let project = Project { title: title.clone(), description, ..Project::default() };
-            let request = CreateProjectRequest { project: Some(project) };
+            let request = CreateProjectRequest { project: Some(project), ..Default::default() };
             let answer = scene.ann.projects.create_project(request).await;
             assert_eq!(invalid(answer), ["project.title", "project.description"]);
         }
     }
-    let nothing = CreateProjectRequest { project: None };
+    let nothing = CreateProjectRequest { project: None, ..Default::default() };
     assert_eq!(invalid(scene.ann.projects.create_project(nothing).await), ["project.title"]);
     let all = scene.ann.projects.list_projects(ListProjectsRequest::default()).await.unwrap();
     assert_eq!(all.into_inner().projects, []);
@@ -51,7 +51,7 @@ async fn the_quota_is_the_operators(on: Engine) {
     create_project(&mut scene.ann, "one").await;
     create_project(&mut scene.ann, "two").await;
     let project = Project { title: "three".to_owned(), ..Project::default() };
-    let request = CreateProjectRequest { project: Some(project) };
+    let request = CreateProjectRequest { project: Some(project), ..Default::default() };
     let refused = refused(scene.ann.projects.create_project(request).await);
     assert_eq!(refused.kind(), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
     assert_eq!(refused.retry, None, "waiting does not help");

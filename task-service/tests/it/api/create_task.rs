@@ -20,7 +20,7 @@ on_every_engine!(
 );
 
 fn create(task: Task) -> CreateTaskRequest {
-    CreateTaskRequest { task: Some(task) }
+    CreateTaskRequest { task: Some(task), ..Default::default() }
 }
 
 async fn a_task_comes_back_as_it_was_sent(on: Engine) {
@@ -92,7 +92,7 @@ async fn every_violation_is_reported_and_nothing_is_made(on: Engine) {
         let expected = expected.map(|field| format!("task.{field}"));
         assert_eq!(invalid(scene.ann.tasks.create_task(create(bad)).await), expected);
     }
-    let nothing = CreateTaskRequest { task: None };
+    let nothing = CreateTaskRequest { task: None, ..Default::default() };
     assert_eq!(invalid(scene.ann.tasks.create_task(nothing).await), ["task.title"]);
     assert!(titles(&mut scene.ann).await.is_empty());
 }

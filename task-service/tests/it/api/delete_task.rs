@@ -12,7 +12,7 @@ on_every_engine!(
 );
 
 fn delete(id: &str, etag: &str) -> DeleteTaskRequest {
-    DeleteTaskRequest { id: id.to_owned(), etag: etag.to_owned() }
+    DeleteTaskRequest { id: id.to_owned(), etag: etag.to_owned(), ..Default::default() }
 }
 
 async fn a_deleted_task_leaves_the_lists(on: Engine) {

@@ -29,7 +29,8 @@ async fn a_task_of_somebody_else_and_none_are_one_answer(on: Engine) {
 async fn a_deleted_task_can_be_read(on: Engine) {
     let mut scene = Scene::new(on).await;
     let task = create_task(&mut scene.ann, titled("t")).await;
-    let delete = DeleteTaskRequest { id: task.id.clone(), etag: String::new() };
+    let delete =
+        DeleteTaskRequest { id: task.id.clone(), etag: String::new(), ..Default::default() };
     let gone = scene.ann.tasks.delete_task(delete).await.unwrap().into_inner().task.unwrap();
     assert_eq!(get_task(&mut scene.ann, &task.id).await, gone);
     let foreign = GetTaskRequest { id: task.id };

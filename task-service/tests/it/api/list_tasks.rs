@@ -35,7 +35,8 @@ async fn seven(scene: &mut Scene) -> String {
         };
         let task = create_task(&mut scene.ann, task).await;
         if number == 4 {
-            let request = DeleteTaskRequest { id: task.id, etag: String::new() };
+            let request =
+                DeleteTaskRequest { id: task.id, etag: String::new(), ..Default::default() };
             scene.ann.tasks.delete_task(request).await.unwrap();
         }
     }
@@ -136,6 +137,7 @@ async fn every_violation_is_reported(on: Engine) {
         statuses: vec![1, 0, 9],
         due_start_time: Some(Timestamp { seconds: 0, nanos: -1 }),
         due_end_time: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
+        ..Default::default()
     };
     assert_eq!(
         invalid(scene.ann.tasks.list_tasks(request).await),
@@ -191,7 +193,10 @@ async fn a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most(on: Engine) {
     for _ in 0..1_001 {
         let (mut ann, task) = (scene.ann.clone(), urgent.clone());
         writes.spawn(async move {
-            ann.tasks.create_task(CreateTaskRequest { task: Some(task) }).await.unwrap();
+            ann.tasks
+                .create_task(CreateTaskRequest { task: Some(task), ..Default::default() })
+                .await
+                .unwrap();
         });
     }
     writes.join_all().await;

@@ -15,7 +15,11 @@ on_every_engine!(
 
 fn update(project: Project, paths: &[&str]) -> UpdateProjectRequest {
     let paths = paths.iter().map(ToString::to_string).collect();
-    UpdateProjectRequest { project: Some(project), update_mask: Some(FieldMask { paths }) }
+    UpdateProjectRequest {
+        project: Some(project),
+        update_mask: Some(FieldMask { paths }),
+        ..Default::default()
+    }
 }
 
 async fn the_mask_says_what_changes(on: Engine) {

@@ -20,7 +20,11 @@ on_every_engine!(
 
 fn update(task: &Task, paths: &[&str]) -> UpdateTaskRequest {
     let paths = paths.iter().map(ToString::to_string).collect();
-    UpdateTaskRequest { task: Some(task.clone()), update_mask: Some(FieldMask { paths }) }
+    UpdateTaskRequest {
+        task: Some(task.clone()),
+        update_mask: Some(FieldMask { paths }),
+        ..Default::default()
+    }
 }
 
 async fn the_mask_says_what_changes(on: Engine) {
@@ -72,7 +76,8 @@ async fn no_mask_means_what_is_filled_and_a_star_everything(on: Engine) {
     let task = Task { description: "kept".to_owned(), ..titled("one") };
     let made = create_task(&mut scene.ann, task).await;
     let sent = Task { id: made.id.clone(), ..titled("two") };
-    let no_mask = UpdateTaskRequest { task: Some(sent.clone()), update_mask: None };
+    let no_mask =
+        UpdateTaskRequest { task: Some(sent.clone()), update_mask: None, ..Default::default() };
     let changed = scene.ann.tasks.update_task(no_mask).await.unwrap().into_inner().task.unwrap();
     assert_eq!((changed.title.as_str(), changed.description.as_str()), ("two", "kept"));
 
@@ -147,7 +152,8 @@ async fn a_stale_or_deleted_task_stays_as_it_is(on: Engine) {
     let stale = refused(scene.ann.tasks.update_task(update(&rename, &["title"])).await);
     assert_eq!(stale.kind(), (Code::Aborted, "ETAG_MISMATCH"));
 
-    let delete = DeleteTaskRequest { id: made.id.clone(), etag: String::new() };
+    let delete =
+        DeleteTaskRequest { id: made.id.clone(), etag: String::new(), ..Default::default() };
     let gone = scene.ann.tasks.delete_task(delete).await.unwrap().into_inner().task.unwrap();
     let late = Task { etag: gone.etag.clone(), ..rename };
     let refusal = refused(scene.ann.tasks.update_task(update(&late, &["title"])).await);

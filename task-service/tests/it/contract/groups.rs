@@ -27,7 +27,8 @@ async fn writes_at_once_get_their_own_answers<DB: Engine>(scene: Scene<DB>) {
         let store = Arc::clone(&scene.store);
         let caller = if number % 2 == 0 { scene.ann.clone() } else { scene.bob.clone() };
         writes.spawn(async move {
-            let task = store.create_task(&caller, new_task(&number.to_string())).await.unwrap();
+            let task =
+                store.create_task(&caller, None, new_task(&number.to_string())).await.unwrap();
             assert_eq!(task.title, title(&number.to_string()));
             assert_eq!(store.get_task(&caller, task.id).await.unwrap(), task, "its own write");
             (number % 2, task.revision)
@@ -44,7 +45,7 @@ async fn a_quota_holds_against_writes_at_once<DB: Engine>(scene: Scene<DB>) {
     for number in 0..64 {
         let (store, ann) = (Arc::clone(&scene.store), scene.ann.clone());
         writes.spawn(async move {
-            match store.create_project(&ann, new_project(&number.to_string())).await {
+            match store.create_project(&ann, None, new_project(&number.to_string())).await {
                 Ok(_) => 1,
                 Err(Error::Refused(Refusal::QuotaExceeded)) => 0,
                 Err(error) => panic!("{error}"),
@@ -65,7 +66,7 @@ async fn of_equal_etags_at_once_one_wins<DB: Engine>(scene: Scene<DB>) {
         writes.spawn(async move {
             let change =
                 TaskChange { title: Some(title(&number.to_string())), ..TaskChange::default() };
-            match store.update_task(&ann, id, seen, change).await {
+            match store.update_task(&ann, None, id, seen, change).await {
                 Ok(task) => Some(task),
                 other => {
                     assert_eq!(refusal(other), Refusal::EtagMismatch);
@@ -89,9 +90,9 @@ async fn no_task_ends_in_a_project_that_is_gone<DB: Engine>(scene: Scene<DB>) {
             writes.spawn(async move {
                 if number == round {
                     let force = round % 2 == 0;
-                    drop(store.delete_project(&ann, project.id, None, force).await);
+                    drop(store.delete_project(&ann, None, project.id, None, force).await);
                 } else {
-                    drop(store.create_task(&ann, task_in(&project, "t")).await);
+                    drop(store.create_task(&ann, None, task_in(&project, "t")).await);
                 }
             });
         }
@@ -99,7 +100,9 @@ async fn no_task_ends_in_a_project_that_is_gone<DB: Engine>(scene: Scene<DB>) {
         let filter = TaskFilter { project_id: Some(project.id), ..TaskFilter::default() };
         let tasks = scene.store.list_tasks(&scene.ann, &filter, &ALL).await.unwrap().rows;
         match scene.store.get_project(&scene.ann, project.id).await {
-            Ok(_) => drop(scene.store.delete_project(&scene.ann, project.id, None, true).await),
+            Ok(_) => {
+                drop(scene.store.delete_project(&scene.ann, None, project.id, None, true).await)
+            }
             Err(_) => assert_eq!(tasks, [], "round {round}"),
         }
     }
@@ -112,7 +115,8 @@ async fn two_processes_share_one_database<DB: Engine>(scene: Scene<DB>) {
         let store = Arc::clone(if number % 2 == 0 { &scene.store } else { &second });
         let caller = if number % 3 == 0 { scene.ann.clone() } else { scene.bob.clone() };
         writes.spawn(async move {
-            let task = store.create_task(&caller, new_task(&number.to_string())).await.unwrap();
+            let task =
+                store.create_task(&caller, None, new_task(&number.to_string())).await.unwrap();
             (caller.user_id(), task.revision)
         });
     }

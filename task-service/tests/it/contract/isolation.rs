@@ -26,16 +26,16 @@ async fn what_is_foreign_is_not_there<DB: Engine>(scene: Scene<DB>) {
     let task = scene.task(&scene.ann, task_in(&project, "ann's")).await;
 
     assert_eq!(refusal(store.get_project(bob, project.id).await), Refusal::ProjectNotFound);
-    let change = store.update_project(bob, project.id, None, ProjectChange::default()).await;
+    let change = store.update_project(bob, None, project.id, None, ProjectChange::default()).await;
     assert_eq!(refusal(change), Refusal::ProjectNotFound);
-    let deletion = store.delete_project(bob, project.id, None, true).await;
+    let deletion = store.delete_project(bob, None, project.id, None, true).await;
     assert_eq!(refusal(deletion), Refusal::ProjectNotFound);
     assert_eq!(store.list_projects(bob, &ALL).await.unwrap().rows, []);
 
     assert_eq!(refusal(store.get_task(bob, task.id).await), Refusal::TaskNotFound);
-    let change = store.update_task(bob, task.id, None, TaskChange::default()).await;
+    let change = store.update_task(bob, None, task.id, None, TaskChange::default()).await;
     assert_eq!(refusal(change), Refusal::TaskNotFound);
-    assert_eq!(refusal(store.delete_task(bob, task.id, None).await), Refusal::TaskNotFound);
+    assert_eq!(refusal(store.delete_task(bob, None, task.id, None).await), Refusal::TaskNotFound);
     for filter in filters(&project) {
         assert_eq!(store.list_tasks(bob, &filter, &ALL).await.unwrap().rows, []);
     }
@@ -72,7 +72,7 @@ async fn everything<DB: Engine>(scene: &Scene<DB>, caller: &Caller) -> (Vec<Proj
 async fn a_twin_is_never_touched<DB: Engine>(scene: Scene<DB>) {
     let (store, ann, bob) = (&scene.store, &scene.ann, &scene.bob);
     let (kept, forced) = (scene.project(ann, "ann's").await, scene.project(ann, "ann's").await);
-    let empty = scene.store.create_project(ann, new_project("ann's")).await.unwrap();
+    let empty = scene.store.create_project(ann, None, new_project("ann's")).await.unwrap();
     let inside = scene.task(ann, task_in(&kept, "ann's")).await;
     let mut gone = Vec::new();
     for _ in 0..5 {
@@ -94,14 +94,14 @@ async fn a_twin_is_never_touched<DB: Engine>(scene: Scene<DB>) {
     }
 
     let rename = TaskChange { title: Some(title("changed")), ..TaskChange::default() };
-    store.update_task(ann, inside.id, None, rename).await.unwrap();
+    store.update_task(ann, None, inside.id, None, rename).await.unwrap();
     let rename = ProjectChange { title: Some(title("changed")), description: None };
-    store.update_project(ann, kept.id, None, rename).await.unwrap();
-    store.delete_task(ann, alone.id, None).await.unwrap();
-    store.delete_project(ann, empty.id, None, false).await.unwrap();
-    store.delete_project(ann, forced.id, None, true).await.unwrap();
-    store.delete_task(ann, inside.id, None).await.unwrap();
-    store.delete_project(ann, kept.id, None, false).await.unwrap();
+    store.update_project(ann, None, kept.id, None, rename).await.unwrap();
+    store.delete_task(ann, None, alone.id, None).await.unwrap();
+    store.delete_project(ann, None, empty.id, None, false).await.unwrap();
+    store.delete_project(ann, None, forced.id, None, true).await.unwrap();
+    store.delete_task(ann, None, inside.id, None).await.unwrap();
+    store.delete_project(ann, None, kept.id, None, false).await.unwrap();
 
     assert_eq!(everything(&scene, ann).await, (vec![], vec![]));
     assert_eq!(everything(&scene, bob).await, of_bob);
@@ -118,40 +118,38 @@ async fn a_broken_twin_is_never_read<DB: Engine>(scene: Scene<DB>) {
     let project = scene.project(ann, "ann's").await;
     let task = scene.task(ann, task_in(&project, "ann's")).await;
     twin(&scene).await;
-    by_hand(&scene, "update projects set create_time = 9223372036854775807 where owner_id = $1")
+    scene
+        .by_hand(
+            &scene.bob,
+            "update projects set create_time = 9223372036854775807 where owner_id = $1",
+        )
         .await;
-    by_hand(&scene, "update tasks set status = 99 where owner_id = $1").await;
+    scene.by_hand(&scene.bob, "update tasks set status = 99 where owner_id = $1").await;
     assert!(matches!(store.get_task(&scene.bob, task.id).await, Err(Error::Read(_))));
     assert!(matches!(store.get_project(&scene.bob, project.id).await, Err(Error::Read(_))));
 
-    store.update_task(ann, task.id, None, TaskChange::default()).await.unwrap();
-    store.update_project(ann, project.id, None, ProjectChange::default()).await.unwrap();
+    store.update_task(ann, None, task.id, None, TaskChange::default()).await.unwrap();
+    store.update_project(ann, None, project.id, None, ProjectChange::default()).await.unwrap();
     scene.task(ann, task_in(&project, "another")).await;
-    store.delete_task(ann, task.id, None).await.unwrap();
+    store.delete_task(ann, None, task.id, None).await.unwrap();
     assert_eq!(everything(&scene, ann).await.1.len(), 1);
-    store.delete_project(ann, project.id, None, true).await.unwrap();
-}
-
-/// Runs a statement on bob's rows.
-async fn by_hand<DB: Engine>(scene: &Scene<DB>, sql: &'static str) {
-    let database = Database::<DB>::open(&scene.settings, &MIGRATIONS).await.unwrap();
-    let mut connection = database.connect_writer().await.unwrap();
-    let statement = Statement::<DB>::new(sql).bind(scene.bob.user_id());
-    statement.all(&mut connection).await.unwrap();
+    store.delete_project(ann, None, project.id, None, true).await.unwrap();
 }
 
 async fn twin<DB: Engine>(scene: &Scene<DB>) {
     let database = Database::<DB>::open(&scene.settings, &MIGRATIONS).await.unwrap();
     let mut connection = database.connect_writer().await.unwrap();
     for copy in [
-        "insert into owners select $1, revision, projects, tasks from owners where owner_id = $2",
+        "insert into owners select $1, revision, projects, tasks, forgotten_revision from owners where owner_id = $2",
         "insert into projects (owner_id, id, title, description, create_time, update_time, revision)
          select $1, id, 'bob''s', description, create_time, update_time, revision
          from projects where owner_id = $2",
         "insert into tasks (owner_id, id, project_id, title, description, status, priority,
-             due_time, complete_time, create_time, update_time, delete_time, revision)
+             due_time, complete_time, create_time, update_time, delete_time, revision, title_key,
+             deleted)
          select $1, id, project_id, 'bob''s', description, status, priority,
-             due_time, complete_time, create_time, update_time, delete_time, revision
+             due_time, complete_time, create_time, update_time, delete_time, revision, 'bob''s',
+             deleted
          from tasks where owner_id = $2",
     ] {
         let statement = Statement::<DB>::new(copy).bind(scene.bob.user_id());

@@ -55,12 +55,15 @@ async fn forty_tasks<DB: Engine>(scene: &Scene<DB>) -> Vec<Task> {
         tasks.push(scene.task(&scene.ann, new).await);
     }
     for number in [3, 17] {
-        scene.store.delete_task(&scene.ann, tasks[number].id, None).await.unwrap();
+        scene.store.delete_task(&scene.ann, None, tasks[number].id, None).await.unwrap();
     }
     let touched = tasks[5].id;
     scene.later();
-    tasks[5] =
-        scene.store.update_task(&scene.ann, touched, None, TaskChange::default()).await.unwrap();
+    tasks[5] = scene
+        .store
+        .update_task(&scene.ann, None, touched, None, TaskChange::default())
+        .await
+        .unwrap();
     tasks.remove(17);
     tasks.remove(3);
     scene.task(&scene.bob, new_task("bob's")).await;
@@ -89,7 +92,7 @@ async fn projects_are_listed_once_each_in_the_order_of_creation<DB: Engine>(scen
         scene.later();
         made.push(scene.project(&scene.ann, &number.to_string()).await);
     }
-    scene.store.create_project(&scene.bob, new_project("bob's")).await.unwrap();
+    scene.store.create_project(&scene.bob, None, new_project("bob's")).await.unwrap();
     for size in [1, 3, 7, 100] {
         let (mut all, mut page) = (Vec::new(), Page { size, after: None });
         loop {
@@ -187,7 +190,7 @@ async fn a_walk_survives_writes_between_its_pages<DB: Engine>(scene: Scene<DB>) 
             break;
         }
         // One that has been seen goes, and a new one comes at the front.
-        scene.store.delete_task(&scene.ann, listed.rows[0].id, None).await.unwrap();
+        scene.store.delete_task(&scene.ann, None, listed.rows[0].id, None).await.unwrap();
         let mut new = new_task("new");
         new.priority = Priority::Low;
         scene.task(&scene.ann, new).await;

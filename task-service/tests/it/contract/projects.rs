@@ -23,7 +23,7 @@ on_every_engine!(
 async fn a_project_is_kept_as_it_was_given<DB: Engine>(scene: Scene<DB>) {
     let mut new = new_project("Größe 🦀 '; drop table projects; --");
     new.description = description("line one\r\n\ttwo \"quoted\" \\ {json} $1 \u{202e}");
-    let made = scene.store.create_project(&scene.ann, new.clone()).await.unwrap();
+    let made = scene.store.create_project(&scene.ann, None, new.clone()).await.unwrap();
     assert_eq!((&made.title, &made.description), (&new.title, &new.description));
     assert_eq!((made.create_time, made.update_time), (scene.clock.now(), scene.clock.now()));
     assert_eq!(scene.store.get_project(&scene.ann, made.id).await.unwrap(), made);
@@ -34,7 +34,8 @@ async fn a_change_touches_what_it_names<DB: Engine>(scene: Scene<DB>) {
     let made = scene.project(&scene.ann, "one").await;
     let now = scene.later();
     let change = ProjectChange { title: Some(title("two")), description: None };
-    let changed = scene.store.update_project(&scene.ann, made.id, None, change).await.unwrap();
+    let changed =
+        scene.store.update_project(&scene.ann, None, made.id, None, change).await.unwrap();
     assert_eq!(changed.title, title("two"));
     assert_eq!((&changed.description, changed.create_time), (&made.description, made.create_time));
     assert_eq!(changed.update_time, now);
@@ -47,14 +48,15 @@ async fn a_stale_etag_changes_nothing<DB: Engine>(scene: Scene<DB>) {
     let seen = Some(Etag::of(made.revision));
     let rename = |text| ProjectChange { title: Some(title(text)), description: None };
     let store = &scene.store;
-    let changed = store.update_project(&scene.ann, made.id, seen, rename("two")).await.unwrap();
-    let late = store.update_project(&scene.ann, made.id, seen, rename("three")).await;
+    let changed =
+        store.update_project(&scene.ann, None, made.id, seen, rename("two")).await.unwrap();
+    let late = store.update_project(&scene.ann, None, made.id, seen, rename("three")).await;
     assert_eq!(refusal(late), Refusal::EtagMismatch);
-    let late = store.delete_project(&scene.ann, made.id, seen, true).await;
+    let late = store.delete_project(&scene.ann, None, made.id, seen, true).await;
     assert_eq!(refusal(late), Refusal::EtagMismatch);
     assert_eq!(store.get_project(&scene.ann, made.id).await.unwrap(), changed);
     store
-        .delete_project(&scene.ann, made.id, Some(Etag::of(changed.revision)), false)
+        .delete_project(&scene.ann, None, made.id, Some(Etag::of(changed.revision)), false)
         .await
         .unwrap();
 }
@@ -64,10 +66,13 @@ async fn a_missing_project_is_not_found<DB: Engine>(scene: Scene<DB>) {
     let change = ProjectChange::default;
     assert_eq!(refusal(store.get_project(ann, id).await), Refusal::ProjectNotFound);
     assert_eq!(
-        refusal(store.update_project(ann, id, None, change()).await),
+        refusal(store.update_project(ann, None, id, None, change()).await),
         Refusal::ProjectNotFound
     );
-    assert_eq!(refusal(store.delete_project(ann, id, None, true).await), Refusal::ProjectNotFound);
+    assert_eq!(
+        refusal(store.delete_project(ann, None, id, None, true).await),
+        Refusal::ProjectNotFound
+    );
 }
 
 async fn a_project_with_tasks_stays_unless_forced<DB: Engine>(scene: Scene<DB>) {
@@ -79,12 +84,12 @@ async fn a_project_with_tasks_stays_unless_forced<DB: Engine>(scene: Scene<DB>) 
     ];
     let outside = scene.task(ann, new_task("c")).await;
 
-    let refused = store.delete_project(ann, project.id, None, false).await;
+    let refused = store.delete_project(ann, None, project.id, None, false).await;
     assert_eq!(refusal(refused), Refusal::ProjectNotEmpty);
     assert_eq!(store.get_task(ann, inside[0].id).await.unwrap(), inside[0]);
 
     let now = scene.later();
-    store.delete_project(ann, project.id, None, true).await.unwrap();
+    store.delete_project(ann, None, project.id, None, true).await.unwrap();
     let missing = store.get_project(ann, project.id).await;
     assert_eq!(refusal(missing), Refusal::ProjectNotFound);
     let mut revisions = vec![outside.revision];
@@ -106,8 +111,8 @@ async fn a_deleted_task_does_not_keep_its_project<DB: Engine>(scene: Scene<DB>) 
     let (store, ann) = (&scene.store, &scene.ann);
     let project = scene.project(ann, "one").await;
     let task = scene.task(ann, task_in(&project, "a")).await;
-    store.delete_task(ann, task.id, None).await.unwrap();
-    store.delete_project(ann, project.id, None, false).await.unwrap();
+    store.delete_task(ann, None, task.id, None).await.unwrap();
+    store.delete_project(ann, None, project.id, None, false).await.unwrap();
     assert!(store.get_task(ann, task.id).await.unwrap().delete_time.is_some());
 }
 
@@ -116,10 +121,10 @@ async fn the_quota_counts_what_is_there<DB: Engine>(scene: Scene<DB>) {
     for number in 0..QUOTAS.projects {
         last = Some(scene.project(&scene.ann, &number.to_string()).await);
     }
-    let more = || scene.store.create_project(&scene.ann, new_project("more"));
+    let more = || scene.store.create_project(&scene.ann, None, new_project("more"));
     assert_eq!(refusal(more().await), Refusal::QuotaExceeded);
     scene.project(&scene.bob, "bob has his own").await;
-    scene.store.delete_project(&scene.ann, last.unwrap().id, None, false).await.unwrap();
+    scene.store.delete_project(&scene.ann, None, last.unwrap().id, None, false).await.unwrap();
     more().await.unwrap();
     assert_eq!(refusal(more().await), Refusal::QuotaExceeded);
 }

@@ -1,0 +1,71 @@
+-- What a client may build on: the order of changes, deletions that can be taken back, orders that
+-- every list has an index for, answers that can be given again.
+
+-- deleted is 1 while the task is deleted, so that it can lead an order in an index. title_key is the
+-- title without regard to case, made by the service; what is there has ASCII letters folded.
+alter table tasks add column deleted integer not null default 0;
+alter table tasks add column title_key text not null default '';
+update tasks set deleted = delete_time <> 0, title_key = lower(title);
+
+drop index tasks_by_project;
+drop index tasks_by_update_time;
+drop index tasks_by_due_time;
+drop index tasks_by_priority;
+
+create unique index tasks_by_revision on tasks (owner_id, revision);
+create index tasks_by_creation on tasks (owner_id, deleted, id);
+create index tasks_by_update_time on tasks (owner_id, deleted, update_time, id);
+create index tasks_by_due_time on tasks (owner_id, deleted, due_time, id);
+create index tasks_by_priority on tasks (owner_id, deleted, priority, id);
+create index tasks_by_title on tasks (owner_id, deleted, title_key, id);
+create index project_tasks_by_creation on tasks (owner_id, project_id, deleted, id);
+create index project_tasks_by_update_time on tasks (owner_id, project_id, deleted, update_time, id);
+create index project_tasks_by_due_time on tasks (owner_id, project_id, deleted, due_time, id);
+create index project_tasks_by_priority on tasks (owner_id, project_id, deleted, priority, id);
+create index project_tasks_by_title on tasks (owner_id, project_id, deleted, title_key, id);
+
+create unique index projects_by_revision on projects (owner_id, revision);
+
+-- What the planner is to expect before anybody has analyzed.
+delete from sqlite_stat1 where tbl = 'tasks';
+insert into sqlite_stat1 (tbl, idx, stat) values
+    ('tasks', 'tasks', '1000000 10000 1'),
+    ('tasks', 'tasks_by_revision', '1000000 10000 1'),
+    ('tasks', 'tasks_by_creation', '1000000 10000 5000 1'),
+    ('tasks', 'tasks_by_update_time', '1000000 10000 5000 2 1'),
+    ('tasks', 'tasks_by_due_time', '1000000 10000 5000 2 1'),
+    ('tasks', 'tasks_by_priority', '1000000 10000 5000 1250 1'),
+    ('tasks', 'tasks_by_title', '1000000 10000 5000 2 1'),
+    ('tasks', 'project_tasks_by_creation', '1000000 10000 100 50 1'),
+    ('tasks', 'project_tasks_by_update_time', '1000000 10000 100 50 2 1'),
+    ('tasks', 'project_tasks_by_due_time', '1000000 10000 100 50 2 1'),
+    ('tasks', 'project_tasks_by_priority', '1000000 10000 100 50 13 1'),
+    ('tasks', 'project_tasks_by_title', '1000000 10000 100 50 2 1');
+
+-- Nothing that was deleted up to this revision is kept.
+alter table owners add column forgotten_revision integer not null default 0;
+
+-- Projects that are gone, until everybody who watches must have heard of it.
+create table deleted_projects (
+    owner_id blob not null,
+    id blob not null,
+    delete_time integer not null,
+    revision integer not null,
+    primary key (owner_id, id)
+) strict, without rowid;
+
+create unique index deleted_projects_by_revision on deleted_projects (owner_id, revision);
+create index deleted_projects_by_delete_time on deleted_projects (owner_id, delete_time, id);
+
+-- The answers to writes that may be asked for again, each with a digest of what was asked for.
+create table answers (
+    owner_id blob not null,
+    method text not null,
+    request_id blob not null,
+    digest text not null,
+    answer text not null,
+    expire_time integer not null,
+    primary key (owner_id, method, request_id)
+) strict, without rowid;
+
+create index answers_by_expire_time on answers (owner_id, expire_time);

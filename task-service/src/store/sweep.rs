@@ -1,0 +1,117 @@
+//! What forgets: tasks that were deleted long ago, and what was kept for a while.
+//!
+//! No RPC reaches this.
+
+use shared::{
+    clock::Time,
+    database::{Engine, Statement, get},
+};
+use sqlx::Error;
+use uuid::Uuid;
+
+use super::{operation::Operation, vault::Vault};
+
+/// What of an owner is to be forgotten.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sweep {
+    pub(crate) owner: Uuid,
+    /// What was deleted until then goes for good.
+    pub(crate) deleted_until: Time,
+    /// Answers that were kept until then go.
+    pub(crate) now: Time,
+    /// How many rows of each table go at the most.
+    pub(crate) most: i64,
+}
+
+impl<DB: Engine> Vault<DB> {
+    /// Of the owners after this one, no more than `most`, those who have something to forget; and
+    /// the last that was looked at, if there are more.
+    pub(crate) async fn owners_to_sweep(
+        &self,
+        after: Uuid,
+        deleted_until: Time,
+        now: Time,
+        most: i64,
+    ) -> Result<(Vec<Uuid>, Option<Uuid>), crate::error::Error> {
+        let statement = Statement::new(
+            "select owner_id, cast(case when
+                 exists (select 1 from tasks t where t.owner_id = o.owner_id
+                         and t.deleted = 1 and t.update_time <= $3)
+                 or exists (select 1 from deleted_projects p where p.owner_id = o.owner_id
+                            and p.delete_time <= $3)
+                 or exists (select 1 from answers a where a.owner_id = o.owner_id
+                            and a.expire_time <= $4)
+             then 1 else 0 end as bigint) as is_due
+             from (select owner_id from owners where owner_id > $1 order by owner_id limit $2) as o
+             order by owner_id",
+        );
+        let statement = statement.bind(after).bind(most);
+        let statement = statement.bind(deleted_until.micros()).bind(now.micros());
+        let rows = self.database.read(statement).await?;
+        let mut due = Vec::new();
+        for row in &rows {
+            if get::<DB, i64>(row, "is_due")? != 0 {
+                due.push(get::<DB, _>(row, "owner_id")?);
+            }
+        }
+        let is_full = i64::try_from(rows.len()).is_ok_and(|length| length == most);
+        let last = rows.last().filter(|_| is_full);
+        Ok((due, last.map(|row| get::<DB, _>(row, "owner_id")).transpose()?))
+    }
+
+    /// Forgets, no more than a batch; the answer is how many rows have gone.
+    pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<usize, crate::error::Error> {
+        Ok(self.door.submit(|slot| Operation::Sweep { sweep, slot }).await?)
+    }
+}
+
+/// Forgets, under the lock of the owner's row. What those who watch may not have heard of yet, they
+/// can not hear of any more: the owner's row says so.
+pub(super) async fn run<DB: Engine>(
+    connection: &mut DB::Connection,
+    sweep: &Sweep,
+) -> Result<usize, Error> {
+    let tasks = Statement::<DB>::new(
+        "delete from tasks where owner_id = $1 and id in (
+             select id from tasks where owner_id = $1 and deleted = 1 and update_time <= $2
+             order by update_time, id limit $3
+         ) returning revision",
+    );
+    let projects = Statement::<DB>::new(
+        "delete from deleted_projects where owner_id = $1 and id in (
+             select id from deleted_projects where owner_id = $1 and delete_time <= $2
+             order by delete_time, id limit $3
+         ) returning revision",
+    );
+    let (mut count, mut forgotten) = (0, 0);
+    for statement in [tasks, projects] {
+        let statement = statement.bind(sweep.owner).bind(sweep.deleted_until.micros());
+        let rows = statement.bind(sweep.most).all(connection).await?;
+        count += rows.len();
+        for row in &rows {
+            forgotten = forgotten.max(get::<DB, i64>(row, "revision")?);
+        }
+    }
+    if forgotten > 0 {
+        let statement = Statement::<DB>::new(
+            "update owners set forgotten_revision = $2
+             where owner_id = $1 and forgotten_revision < $2",
+        );
+        statement.bind(sweep.owner).bind(forgotten).all(connection).await?;
+    }
+    Ok(count + sweep_answers::<DB>(connection, sweep).await?)
+}
+
+async fn sweep_answers<DB: Engine>(
+    connection: &mut DB::Connection,
+    sweep: &Sweep,
+) -> Result<usize, Error> {
+    let statement = Statement::<DB>::new(
+        "delete from answers where owner_id = $1 and (method, request_id) in (
+             select method, request_id from answers where owner_id = $1 and expire_time <= $2
+             order by expire_time limit $3
+         ) returning request_id",
+    );
+    let statement = statement.bind(sweep.owner).bind(sweep.now.micros()).bind(sweep.most);
+    Ok(statement.all(connection).await?.len())
+}
