@@ -12,6 +12,7 @@
 pub mod postgres;
 pub mod program;
 pub mod load;
+mod chance;
 mod engine;
 mod operator;
 mod person;
@@ -21,6 +22,7 @@ mod until;
 pub mod wire;
 pub mod tls;
 
+pub use chance::Chance;
 pub use engine::{Engine, Place};
 pub use operator::{SERVICE_SECRET, add_service, operate};
 pub use person::{As, Identity, PASSWORD, Person};

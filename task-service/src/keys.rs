@@ -6,13 +6,13 @@ use shared::{
     trust::Caller,
 };
 
-use crate::pages::PageKey;
+use crate::sealed::SealKey;
 
 /// The service's own keys, the same in all its processes.
 #[derive(Debug, Clone)]
 pub struct Keys {
     /// Of page tokens and cursors.
-    pub pages: PageKey,
+    pub seals: SealKey,
     /// Of the digests of requests.
     pub digests: Digests,
 }

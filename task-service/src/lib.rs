@@ -1,7 +1,7 @@
 //! Keeps users' projects and tasks, each user's own.
 //!
 //! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about,
-//! made of the small types in [`text`], [`etag`], [`pages`] and [`keys`]; [`changes`] are what those who watch
+//! made of the small types in [`text`], [`etag`], [`pages`], [`sealed`] and [`keys`]; [`changes`] are what those who watch
 //! are told, and [`feed`] wakes them; [`store`] is the SQL. A call of `CreateTask` passes three places:
 //! the [`Bearer`](shared::trust::Bearer) interceptor, `api/tasks.rs`, and the store, whose `group.rs` runs the writes that wait
 //! as one transaction. [`housekeeping`] purges what was deleted long ago.
@@ -16,6 +16,7 @@ pub mod projects;
 pub mod text;
 pub mod etag;
 pub mod pages;
+pub mod sealed;
 pub mod keys;
 pub mod changes;
 pub mod feed;
@@ -27,14 +28,17 @@ use std::{pin::pin, sync::Arc};
 
 use shared::{
     clock::Clock,
-    database::{Engine, OpenError},
+    database::Engine,
     metrics::Metrics,
     on_engine,
     server::{self, Listeners, ServeError},
     trust::{Verifier, follow_trust},
 };
 
-use crate::{config::Config, store::SqlStore};
+use crate::{
+    config::Config,
+    store::{SqlStore, StoreFault},
+};
 
 /// Serves until `shutdown` resolves and the calls under way have ended.
 ///
@@ -60,7 +64,7 @@ pub async fn serve(
 ///
 /// # Errors
 /// When the database does not open.
-pub async fn migrate(config: &Config) -> Result<(), OpenError> {
+pub async fn migrate(config: &Config) -> Result<(), StoreFault> {
     on_engine!(config.database, DB => {
         SqlStore::<DB>::open(&config.database, config.quotas, Clock::system()).await?;
         Ok(())
@@ -96,10 +100,10 @@ async fn serve_from<DB: Engine>(
 /// Why the service did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database does not open.
+    /// The database does not open, or does not answer.
     #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The database does not answer.
+    Open(#[from] StoreFault),
+    /// It does not answer any more.
     #[error(transparent)]
     Store(#[from] error::Error),
     /// The listener failed.

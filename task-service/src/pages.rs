@@ -1,116 +1,64 @@
-//! Page tokens: where the next page begins, for the one whom it was given to.
+//! Pages of lists: what is asked for, and where the next one begins.
 
 use std::ops::ControlFlow;
 
-use aws_lc_rs::hmac;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use shared::fields::Violations;
 use uuid::Uuid;
+
+use crate::sealed::{SealKey, unproved};
 
 /// The most rows on a page.
 const MOST: i32 = 1_000;
 /// The most bytes of text on a page, so that any client can take it: most refuse more than 4 MiB.
 const MOST_BYTES: usize = 1024 * 1024;
-/// How many bytes the proof has.
-const TAG: usize = 32;
 /// The rows on a page when nothing is said.
 const DEFAULT: i32 = 50;
 
-/// The last row of a page: its order key and its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What stands before an order key that is a number.
+const NUMBER: u8 = 0;
+/// What stands before one that is a text.
+const TEXT: u8 = 1;
+
+/// A place in a list: the order key and the id of a row that is there, or was.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// What it is ordered by; 0 where the id alone is the order.
-    pub key: i64,
+    /// What the row is ordered by; 0 where the id alone is the order.
+    pub key: OrderKey,
     /// Its id.
     pub id: Uuid,
 }
 
-/// Makes page tokens and knows its own.
-///
-/// A token is the cursor and an HMAC-SHA256 of it, of whom it was given to, and of what they asked
-/// for: it opens in no other context, and none can be made up.
-#[derive(Debug, Clone)]
-pub struct PageKey(hmac::Key);
+/// What rows are ordered by, before their ids.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OrderKey {
+    /// By a number.
+    Number(i64),
+    /// By a text, byte by byte.
+    Text(String),
+}
 
-impl PageKey {
-    /// The length of the key's bytes.
-    pub const SIZE: usize = 32;
-
-    /// The key of these random bytes.
+impl Cursor {
+    /// What stands in a page token.
     #[must_use]
-    pub fn new(bytes: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let id = self.id.as_bytes().as_slice();
+        match &self.key {
+            OrderKey::Number(number) => [id, &[NUMBER], &number.to_be_bytes()].concat(),
+            OrderKey::Text(text) => [id, &[TEXT], text.as_bytes()].concat(),
+        }
     }
 
-    /// The token of a cursor in a context: the RPC, the owner, the filter and the order.
+    /// The cursor that stands there.
     #[must_use]
-    pub fn seal(&self, context: &str, cursor: Cursor) -> String {
-        let mut token = cursor_bytes(cursor);
-        let tag = hmac::sign(&self.0, &message(&token, context));
-        token.extend_from_slice(tag.as_ref());
-        URL_SAFE_NO_PAD.encode(token)
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let key = match rest.split_first()? {
+            (&NUMBER, number) => OrderKey::Number(i64::from_be_bytes(number.try_into().ok()?)),
+            (&TEXT, text) => OrderKey::Text(String::from_utf8(text.to_vec()).ok()?),
+            _ => return None,
+        };
+        Some(Self { key, id: Uuid::from_bytes(*id) })
     }
-
-    /// The token that asks for the next page; empty when there is none.
-    #[must_use]
-    pub fn seal_next(&self, context: &str, next: Option<Cursor>) -> String {
-        next.map(|next| self.seal(context, next)).unwrap_or_default()
-    }
-
-    /// The cursor of a token that was made in this context.
-    ///
-    /// # Errors
-    /// When it was made in another, or never.
-    pub fn open(&self, context: &str, token: &str) -> Result<Cursor, PageTokenFault> {
-        let (cursor, tag) = parts(token)?;
-        hmac::verify(&self.0, &message(&cursor_bytes(cursor), context), &tag)
-            .map(|()| cursor)
-            .map_err(|_| PageTokenFault)
-    }
-}
-
-impl PageKey {
-    /// A token that carries these bytes for whoever it is given to, in a context.
-    #[must_use]
-    pub fn seal_bytes(&self, context: &str, bytes: &[u8]) -> String {
-        let tag = hmac::sign(&self.0, &bytes_message(bytes, context));
-        URL_SAFE_NO_PAD.encode([bytes, tag.as_ref()].concat())
-    }
-
-    /// The bytes of a token that was made in this context.
-    ///
-    /// # Errors
-    /// When it was made in another, or never.
-    pub fn open_bytes(&self, context: &str, token: &str) -> Result<Vec<u8>, PageTokenFault> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault)?;
-        let size = bytes.len().checked_sub(TAG).ok_or(PageTokenFault)?;
-        let tag = bytes.split_off(size);
-        hmac::verify(&self.0, &bytes_message(&bytes, context), &tag).map_err(|_| PageTokenFault)?;
-        Ok(bytes)
-    }
-}
-
-/// The length comes first, so nothing can move between the bytes and the context.
-fn bytes_message(bytes: &[u8], context: &str) -> Vec<u8> {
-    [bytes.len().to_be_bytes().as_slice(), bytes, context.as_bytes()].concat()
-}
-
-/// The cursor that a token names and the tag that is to prove it.
-fn parts(token: &str) -> Result<(Cursor, Vec<u8>), PageTokenFault> {
-    let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageTokenFault)?;
-    let (key, rest) = token.split_first_chunk::<8>().ok_or(PageTokenFault)?;
-    let (id, tag) = rest.split_first_chunk::<16>().ok_or(PageTokenFault)?;
-    let cursor = Cursor { key: i64::from_be_bytes(*key), id: Uuid::from_bytes(*id) };
-    Ok((cursor, tag.to_vec()))
-}
-
-/// The cursor has a fixed length, so nothing can move between it and the context.
-fn message(cursor: &[u8], context: &str) -> Vec<u8> {
-    [cursor, context.as_bytes()].concat()
-}
-
-fn cursor_bytes(cursor: Cursor) -> Vec<u8> {
-    [cursor.key.to_be_bytes().as_slice(), cursor.id.as_bytes()].concat()
 }
 
 /// One page of a list: what is asked for.
@@ -126,7 +74,7 @@ impl Page {
     /// Reads the fields `page_size` and `page_token` of a request. Without a context, because the
     /// filter itself is malformed, only the shape of the token can be looked at.
     pub fn parse(
-        key: &PageKey,
+        key: &SealKey,
         context: Option<&str>,
         size: i32,
         token: &str,
@@ -135,10 +83,12 @@ impl Page {
         let size = violations.check("page_size", parse_size(size));
         let after = match context {
             Some(context) if !token.is_empty() => {
-                Some(violations.check("page_token", key.open(context, token))?)
+                let cursor = key.open(context, token).and_then(|it| Cursor::from_bytes(&it));
+                Some(violations.check("page_token", cursor.ok_or(PageTokenFault))?)
             }
             None if !token.is_empty() => {
-                violations.check("page_token", parts(token).map(drop));
+                let cursor = unproved(token).and_then(|it| Cursor::from_bytes(&it));
+                violations.check("page_token", cursor.ok_or(PageTokenFault));
                 None
             }
             Some(_) | None => None,
@@ -156,24 +106,42 @@ pub struct Rows<T> {
     pub next: Option<Cursor>,
     size: usize,
     bytes: usize,
+    last: Option<Cursor>,
 }
 
 impl<T> Rows<T> {
     /// A page of at most this many rows.
     #[must_use]
     pub fn of(size: usize) -> Self {
-        Self { rows: Vec::new(), next: None, size, bytes: 0 }
+        Self { rows: Vec::new(), next: None, size, bytes: 0, last: None }
     }
 
-    /// Takes one more row, of this many bytes, unless the page is full. The first always fits.
-    pub fn take(&mut self, row: T, bytes: usize, cursor: impl Fn(&T) -> Cursor) -> ControlFlow<()> {
+    /// Takes one more row, of this many bytes and at this place, unless the page is full. The first
+    /// always fits.
+    pub fn take(&mut self, row: T, bytes: usize, place: Cursor) -> ControlFlow<()> {
         self.bytes += bytes;
         if self.rows.len() < self.size && (self.rows.is_empty() || self.bytes <= MOST_BYTES) {
             self.rows.push(row);
+            self.last = Some(place);
             return ControlFlow::Continue(());
         }
-        self.next = self.rows.last().map(cursor);
+        self.next = self.last.take();
         ControlFlow::Break(())
+    }
+
+    /// The token that asks for the next page; empty when there is none.
+    #[must_use]
+    pub fn next_token(&self, key: &SealKey, context: &str) -> String {
+        let token = self.next.as_ref().map(|next| key.seal(context, &next.to_bytes()));
+        token.unwrap_or_default()
+    }
+
+    /// Says how far the rows were looked for, if not to the end of the list: there the next page
+    /// begins, unless this one is full before.
+    #[must_use]
+    pub fn looked_for_up_to(mut self, end: Option<Cursor>) -> Self {
+        self.next = self.next.or(end);
+        self
     }
 }
 
@@ -197,39 +165,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_opens_where_it_was_made_and_nowhere_else() {
-        let key = PageKey::new(&[1; PageKey::SIZE]);
-        let cursor = Cursor { key: -5, id: Uuid::new_v4() };
-        let token = key.seal("context", cursor);
-        assert_eq!(key.open("context", &token), Ok(cursor));
-        assert_eq!(key.open("another", &token), Err(PageTokenFault));
-        assert_eq!(PageKey::new(&[2; 32]).open("context", &token), Err(PageTokenFault));
-        for at in 0..token.len() {
-            let mut forged = token.clone().into_bytes();
-            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
-            let forged = String::from_utf8(forged).unwrap();
-            assert_eq!(key.open("context", &forged), Err(PageTokenFault), "character {at}");
-            assert_eq!(key.open("context", &token[..at]), Err(PageTokenFault));
+    fn a_cursor_comes_back_as_it_was() {
+        let texts = ["", "a", "12345678", "straße"].map(|text| OrderKey::Text(text.to_owned()));
+        for key in [OrderKey::Number(-5)].into_iter().chain(texts) {
+            let cursor = Cursor { key, id: Uuid::new_v4() };
+            assert_eq!(Cursor::from_bytes(&cursor.to_bytes()), Some(cursor));
         }
+        let id = [7; 16];
+        for rest in [&[][..], &[NUMBER], &[NUMBER; 8], &[NUMBER; 10], &[TEXT, 0xff], &[2, 0]] {
+            assert_eq!(Cursor::from_bytes(&[&id, rest].concat()), None, "{rest:?}");
+        }
+        assert_eq!(Cursor::from_bytes(&id[1..]), None);
     }
 
     #[test]
     fn a_page_is_cut_by_rows_and_by_bytes() {
-        let cursor = |key: &i64| Cursor { key: *key, id: Uuid::nil() };
-        let fill = |size, bytes: &[usize]| {
+        let cursor = |key| Cursor { key: OrderKey::Number(key), id: Uuid::nil() };
+        let fill_up_to = |end, size, bytes: &[usize]| {
             let mut rows = Rows::of(size);
             let taken = (1_i64..)
                 .zip(bytes)
-                .take_while(|(key, bytes)| rows.take(*key, **bytes, cursor).is_continue());
+                .take_while(|(key, bytes)| rows.take(*key, **bytes, cursor(*key)).is_continue());
             taken.for_each(drop);
-            (rows.rows.len(), rows.next.map(|next| next.key))
+            let rows = rows.looked_for_up_to(end);
+            let next = rows.next.map(|next| match next.key {
+                OrderKey::Number(number) => number,
+                OrderKey::Text(text) => panic!("{text}"),
+            });
+            (rows.rows.len(), next)
         };
+        let fill = |size, bytes: &[usize]| fill_up_to(None, size, bytes);
         assert_eq!(fill(3, &[1, 1]), (2, None));
         assert_eq!(fill(3, &[1, 1, 1]), (3, None));
         assert_eq!(fill(3, &[1, 1, 1, 1]), (3, Some(3)));
         assert_eq!(fill(3, &[MOST_BYTES, 1]), (1, Some(1)));
         assert_eq!(fill(3, &[2 * MOST_BYTES]), (1, None));
         assert_eq!(fill(3, &[MOST_BYTES / 2, MOST_BYTES / 2, 1]), (2, Some(2)));
+        let end = || Some(cursor(9));
+        assert_eq!(fill_up_to(end(), 3, &[]), (0, Some(9)));
+        assert_eq!(fill_up_to(end(), 3, &[1, 1, 1]), (3, Some(9)));
+        assert_eq!(fill_up_to(end(), 3, &[1, 1, 1, 1]), (3, Some(3)));
     }
 
     #[test]

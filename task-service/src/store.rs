@@ -17,6 +17,7 @@ mod tasks;
 mod task_list;
 mod changes;
 mod sweep;
+mod titles;
 mod vault;
 mod trust;
 mod trust_rows;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use shared::{
     clock::Clock,
-    database::{Database, Door, Engine, Migrations, OpenError, Settings},
+    database::{Database, Door, Engine, Migrations, OpenError, Settings, WriteError},
     metrics::Metrics,
     once::Once,
     trust::Caller,
@@ -82,18 +83,20 @@ impl<DB: Engine> SqlStore<DB> {
     /// Opens the database that the settings name, with every migration applied.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`OpenError`]; or when the database does not answer.
     pub async fn open(
         settings: &Settings,
         quotas: Quotas,
         clock: Clock,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, StoreFault> {
         let database = Database::open(settings, &MIGRATIONS).await?;
         let heads = Arc::<Heads>::default();
         let written = Mutex::default();
         let tables = group::Tables { quotas, clock, heads: Arc::clone(&heads), written };
         let door = Door::open(database.clone(), tables);
-        Ok(Self { database, door, heads })
+        let store = Self { database, door, heads };
+        while store.door.submit(|slot| Operation::FoldTitles { slot }).await? {}
+        Ok(store)
     }
 
     /// Shows how the database is used.
@@ -290,4 +293,15 @@ impl<DB: Engine> SqlStore<DB> {
     pub fn heads(&self) -> Arc<Heads> {
         Arc::clone(&self.heads)
     }
+}
+
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// The database does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It opens, and does not answer.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     error::Refusal,
     etag::Etag,
-    text::{Description, Title},
+    text::{Description, Title, TitlePart},
 };
 
 /// Something to do.
@@ -50,7 +50,7 @@ pub enum Status {
 }
 
 /// How urgent a task is, with the number that is stored and sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// Can wait.
     Low = 1,
@@ -103,10 +103,16 @@ pub struct TaskFilter {
     pub project_id: Option<Uuid>,
     /// Only those with one of these statuses; empty means any.
     pub statuses: Vec<Status>,
+    /// Only those with one of these priorities; empty means any.
+    pub priorities: Vec<Priority>,
     /// Only those due at this time or later.
     pub due_start: Option<Time>,
     /// Only those due before this time.
     pub due_end: Option<Time>,
+    /// Only those whose title contains this.
+    pub title_contains: Option<TitlePart>,
+    /// Whether deleted ones are among them.
+    pub show_deleted: bool,
     /// What they are ordered by.
     pub order: TaskOrder,
     /// Whether the order is turned around.
@@ -125,6 +131,8 @@ pub enum TaskOrder {
     DueTime = 3,
     /// How urgent they are.
     Priority = 4,
+    /// What they are called, without regard to case.
+    Title = 5,
 }
 
 impl Task {

@@ -8,6 +8,10 @@ pub struct Title(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(String);
 
+/// A part of a title, which titles are searched for without regard to case: 1 to 200 code points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TitlePart(String);
+
 /// Why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
@@ -49,6 +53,23 @@ impl Title {
     #[must_use]
     pub fn key(&self) -> String {
         folded(&self.0)
+    }
+}
+
+impl TitlePart {
+    /// Reads a part of a title; `None` when it is empty, as every title has that.
+    ///
+    /// # Errors
+    /// When it breaks a limit.
+    pub fn parse(text: &str) -> Result<Option<Self>, TextFault> {
+        check(text, Title::MOST, &[])?;
+        Ok((!text.is_empty()).then(|| Self(folded(text))))
+    }
+
+    /// What the keys of the titles that have it contain.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.0
     }
 }
 

@@ -15,12 +15,16 @@ grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
   AUTH taskmanager.auth.v1.UserService/GetCurrentUser
 
 grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
-  -d '{"task": {"title": "Water the plants", "priority": "TASK_PRIORITY_HIGH", "dueTime": "2030-05-01T08:00:00Z"}}' \
+  -d '{"task": {"title": "Water the plants", "priority": "TASK_PRIORITY_HIGH", "dueTime": "2030-05-01T08:00:00Z"},
+       "requestId": "5c8e2f0a-3b1d-4e6f-9a7c-d2b4c6e8f012"}' \
   TASK taskmanager.task.v1.TaskService/CreateTask
 
 grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
   -d '{"orderBy": "due_time", "statuses": ["TASK_STATUS_TODO"]}' \
   TASK taskmanager.task.v1.TaskService/ListTasks
+
+grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
+  TASK taskmanager.task.v1.TaskService/WatchTasks
 
 TOKENS=$(grpcurl -plaintext -d '{"refreshToken": "'$(token refreshToken)'"}' \
   AUTH taskmanager.auth.v1.AuthService/RefreshToken)

@@ -22,6 +22,20 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long it takes no notice of other processes after the connection for that has failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// No statement here is long enough to be compiled or shared out among processes, though the planner
+/// may think so: it counts a step that is turned off as very dear.
+const SHORT: [(&str, &str); 2] = [("jit", "off"), ("max_parallel_workers_per_gather", "0")];
+
+/// Every list has an index in its order, and shows a few of its rows. A planner that does not know how
+/// few (the limit is bound) may well read and sort them all, so it is told not to, unless there is no
+/// other way.
+const READS: [(&str, &str); 4] = [
+    ("default_transaction_read_only", "on"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_sort", "off"),
+];
+
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";
     // A hint need not last: nobody waits until it is on the disk.
@@ -61,10 +75,11 @@ impl Engine for Postgres {
             ("statement_timeout", limit),
             ("idle_in_transaction_session_timeout", limit),
         ]);
+        let options = options.options(SHORT);
         let readers: Pool<Self> = PoolOptions::new()
             .max_connections(settings.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.clone().options([("default_transaction_read_only", "on")]))
+            .connect_with(options.clone().options(READS))
             .await?;
         // Before a table's first analysis a join with a set would otherwise read it whole.
         let writer = options.options([("enable_seqscan", "off")]);

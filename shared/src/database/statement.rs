@@ -54,6 +54,19 @@ impl<DB: Engine> Statement<DB> {
         self.push(&placeholder)
     }
 
+    /// The text so far.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The statement that has the engine say how it would run this one.
+    #[must_use]
+    pub fn explained(mut self, explain: &str) -> Self {
+        self.sql.to_mut().insert_str(0, explain);
+        self
+    }
+
     /// Runs the statement and returns its rows.
     ///
     /// # Errors

@@ -2,10 +2,20 @@
 -- every list has an index for, answers that can be given again.
 
 -- deleted is 1 while the task is deleted, so that it can lead an order in an index. title_key is the
--- title without regard to case, made by the service; what is there has ASCII letters folded.
+-- title without regard to case, as the service makes it; that of other letters than ASCII has it made
+-- at its next start.
 alter table tasks add column deleted integer not null default 0;
 alter table tasks add column title_key text not null default '';
 update tasks set deleted = delete_time <> 0, title_key = lower(title);
+
+create table unfolded_titles (
+    owner_id blob not null,
+    id blob not null,
+    primary key (owner_id, id)
+) strict, without rowid;
+
+insert into unfolded_titles (owner_id, id)
+select owner_id, id from tasks where octet_length(title) <> length(title);
 
 drop index tasks_by_project;
 drop index tasks_by_update_time;
@@ -13,12 +23,12 @@ drop index tasks_by_due_time;
 drop index tasks_by_priority;
 
 create unique index tasks_by_revision on tasks (owner_id, revision);
-create index tasks_by_creation on tasks (owner_id, deleted, id);
+create index tasks_by_create_time on tasks (owner_id, deleted, create_time, id);
 create index tasks_by_update_time on tasks (owner_id, deleted, update_time, id);
 create index tasks_by_due_time on tasks (owner_id, deleted, due_time, id);
 create index tasks_by_priority on tasks (owner_id, deleted, priority, id);
 create index tasks_by_title on tasks (owner_id, deleted, title_key, id);
-create index project_tasks_by_creation on tasks (owner_id, project_id, deleted, id);
+create index project_tasks_by_create_time on tasks (owner_id, project_id, deleted, create_time, id);
 create index project_tasks_by_update_time on tasks (owner_id, project_id, deleted, update_time, id);
 create index project_tasks_by_due_time on tasks (owner_id, project_id, deleted, due_time, id);
 create index project_tasks_by_priority on tasks (owner_id, project_id, deleted, priority, id);
@@ -31,12 +41,12 @@ delete from sqlite_stat1 where tbl = 'tasks';
 insert into sqlite_stat1 (tbl, idx, stat) values
     ('tasks', 'tasks', '1000000 10000 1'),
     ('tasks', 'tasks_by_revision', '1000000 10000 1'),
-    ('tasks', 'tasks_by_creation', '1000000 10000 5000 1'),
+    ('tasks', 'tasks_by_create_time', '1000000 10000 5000 2 1'),
     ('tasks', 'tasks_by_update_time', '1000000 10000 5000 2 1'),
     ('tasks', 'tasks_by_due_time', '1000000 10000 5000 2 1'),
     ('tasks', 'tasks_by_priority', '1000000 10000 5000 1250 1'),
     ('tasks', 'tasks_by_title', '1000000 10000 5000 2 1'),
-    ('tasks', 'project_tasks_by_creation', '1000000 10000 100 50 1'),
+    ('tasks', 'project_tasks_by_create_time', '1000000 10000 100 50 2 1'),
     ('tasks', 'project_tasks_by_update_time', '1000000 10000 100 50 2 1'),
     ('tasks', 'project_tasks_by_due_time', '1000000 10000 100 50 2 1'),
     ('tasks', 'project_tasks_by_priority', '1000000 10000 100 50 13 1'),

@@ -22,7 +22,7 @@ use super::{only_id, parse_etag, timestamp};
 use crate::{
     etag::Etag,
     keys::Keys,
-    pages::{Page, Rows},
+    pages::Page,
     projects::{NewProject, Project, ProjectChange},
     store::SqlStore,
     text::{Description, Title},
@@ -68,11 +68,11 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         let ListProjectsRequest { page_size, page_token } = request.into_inner();
         let context = format!("ListProjects {}", caller.user_id());
         let mut bad = Violations::new();
-        let page = Page::parse(&self.keys.pages, Some(&context), page_size, &page_token, &mut bad);
-        let Rows { rows, next, .. } = self.store.list_projects(&caller, &bad.finish(page)?).await?;
+        let page = Page::parse(&self.keys.seals, Some(&context), page_size, &page_token, &mut bad);
+        let page = self.store.list_projects(&caller, &bad.finish(page)?).await?;
         Ok(Response::new(ListProjectsResponse {
-            projects: rows.into_iter().map(Into::into).collect(),
-            next_page_token: self.keys.pages.seal_next(&context, next),
+            next_page_token: page.next_token(&self.keys.seals, &context),
+            projects: page.rows.into_iter().map(Into::into).collect(),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! `taskmanager.task.v1.TaskService`.
 
+mod list;
 mod wire;
 mod watch;
 
@@ -22,12 +23,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{only_id, parse_etag};
-use crate::{
-    keys::Keys,
-    pages::{Page, Rows},
-    store::SqlStore,
-    tasks::Task,
-};
+use crate::{keys::Keys, pages::Page, store::SqlStore, tasks::Task};
 use watch::{Messages, Watcher};
 
 #[derive(Debug)]
@@ -76,18 +72,18 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let mut bad = Violations::new();
-        let filter = wire::filter(&request, &mut bad);
-        let context = filter.as_ref().map(|filter| wire::context(&caller, filter));
+        let filter = list::filter(&request, &mut bad);
+        let context = filter.as_ref().map(|filter| list::context(&caller, filter));
         let (size, token) = (request.page_size, &request.page_token);
-        let page = Page::parse(&self.keys.pages, context.as_deref(), size, token, &mut bad);
+        let page = Page::parse(&self.keys.seals, context.as_deref(), size, token, &mut bad);
         let (filter, page) = bad.finish(filter.zip(page))?;
-        let Rows { rows, next, .. } = self.store.list_tasks(&caller, &filter, &page).await?;
-        if let Some(project) = filter.project_id.filter(|_| rows.is_empty()) {
+        let page = self.store.list_tasks(&caller, &filter, &page).await?;
+        if let Some(project) = filter.project_id.filter(|_| page.rows.is_empty()) {
             self.store.get_project(&caller, project).await?;
         }
         Ok(Response::new(ListTasksResponse {
-            tasks: rows.into_iter().map(|task| self.to_wire(task)).collect(),
-            next_page_token: self.keys.pages.seal_next(&wire::context(&caller, &filter), next),
+            next_page_token: page.next_token(&self.keys.seals, &list::context(&caller, &filter)),
+            tasks: page.rows.into_iter().map(|task| self.to_wire(task)).collect(),
         }))
     }
 
@@ -143,12 +139,12 @@ impl<DB: Engine> TaskService for Tasks<DB> {
     ) -> Result<Response<Self::WatchTasksStream>, Status> {
         let caller = Caller::of(&request)?;
         let WatchTasksRequest { cursor, follow } = request.into_inner();
-        let position = watch::parse_cursor(&self.keys.pages, &caller, &cursor)?;
+        let position = watch::parse_cursor(&self.keys.seals, &caller, &cursor)?;
         let place = self.places.take(caller.user_id())?;
         let watcher = Watcher {
             head: self.store.head(&caller),
             store: Arc::clone(&self.store),
-            pages: self.keys.pages.clone(),
+            seals: self.keys.seals.clone(),
             verifier: Arc::clone(&self.verifier),
             caller,
             position,

@@ -17,7 +17,9 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{Quotas, operation::Operation, owners::Owners, sweep, trust, vault, work::Work};
+use super::{
+    Quotas, operation::Operation, owners::Owners, sweep, titles, trust, vault, work::Work,
+};
 use crate::feed::Heads;
 
 /// The tables of this service.
@@ -77,6 +79,7 @@ async fn run_one<DB: Engine>(
         Operation::Sweep { sweep, slot } => {
             slot.fill(sweep::run::<DB>(connection, sweep).await?);
         }
+        Operation::FoldTitles { slot } => slot.fill(titles::fold::<DB>(connection).await?),
         Operation::KeepPageKey { fresh, slot } => {
             slot.fill(vault::keep_page_key::<DB>(connection, fresh.clone()).await?);
         }

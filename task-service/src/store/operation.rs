@@ -20,6 +20,8 @@ pub(crate) enum Operation {
     Ask(Ask),
     /// What is over is forgotten.
     Sweep { sweep: Sweep, slot: Slot<usize> },
+    /// Titles that have none yet get their keys.
+    FoldTitles { slot: Slot<bool> },
     /// A key for page tokens, unless there is one.
     KeepPageKey { fresh: Vec<u8>, slot: Slot<Vec<u8>> },
     /// What the issuer of tokens has said.
@@ -60,7 +62,7 @@ impl Operation {
         match self {
             Self::Ask(ask) => Some(ask.owner),
             Self::Sweep { sweep, .. } => Some(sweep.owner),
-            Self::KeepPageKey { .. } | Self::KeepTrust { .. } => None,
+            Self::FoldTitles { .. } | Self::KeepPageKey { .. } | Self::KeepTrust { .. } => None,
         }
     }
 
@@ -118,6 +120,7 @@ impl Write for Operation {
         match self {
             Self::Ask(ask) => ask.slot.is_abandoned(),
             Self::Sweep { slot, .. } => slot.is_abandoned(),
+            Self::FoldTitles { slot } => slot.is_abandoned(),
             Self::KeepPageKey { slot, .. } => slot.is_abandoned(),
             Self::KeepTrust { slot, .. } => slot.is_abandoned(),
         }
@@ -127,6 +130,7 @@ impl Write for Operation {
         match self {
             Self::Ask(ask) => ask.slot.settle(outcome),
             Self::Sweep { slot, .. } => slot.settle(outcome),
+            Self::FoldTitles { slot } => slot.settle(outcome),
             Self::KeepPageKey { slot, .. } => slot.settle(outcome),
             Self::KeepTrust { slot, .. } => slot.settle(outcome),
         }

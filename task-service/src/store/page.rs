@@ -11,21 +11,20 @@ pub(super) fn limit(page: &Page) -> i64 {
     i64::try_from(page.size).map_or(i64::MAX, |size| size.saturating_add(1))
 }
 
-/// Reads rows until the page is full. `parse` makes what they hold, of which `bytes` is the size
-/// and `cursor` the place.
+/// Reads rows until the page is full. `parse` makes what they hold, of which `bytes` is the size,
+/// and their place in the list.
 pub(super) async fn read_page<DB: Engine, T: Send + 'static>(
     database: &Database<DB>,
     statement: Statement<DB>,
     page: &Page,
-    parse: impl Fn(&DB::Row) -> Result<T, sqlx::Error> + Send + 'static,
+    parse: impl Fn(&DB::Row) -> Result<(T, Cursor), sqlx::Error> + Send + 'static,
     bytes: impl Fn(&T) -> usize + Send + 'static,
-    cursor: impl Fn(&T) -> Cursor + Send + 'static,
 ) -> Result<Rows<T>, sqlx::Error> {
     let start = (Rows::of(page.size), None);
     let take = move |(rows, fault): &mut (Rows<T>, Option<sqlx::Error>), row| match parse(&row) {
-        Ok(row) => {
+        Ok((row, place)) => {
             let size = bytes(&row);
-            rows.take(row, size, &cursor)
+            rows.take(row, size, place)
         }
         Err(error) => {
             *fault = Some(error);

@@ -14,7 +14,7 @@ use super::{
     rows::{KEY_COLUMNS, Key, Rows, json, keys_json, time},
 };
 use crate::{
-    pages::{self, Cursor, Page},
+    pages::{self, Cursor, OrderKey, Page},
     projects::Project,
     text::{Description, Title},
 };
@@ -66,10 +66,14 @@ pub(super) async fn list<DB: Engine>(
     let statement = Statement::new(format!(
         "select {FIELDS} from projects where owner_id = $1 and id > $2 order by id limit $3"
     ));
-    let after = page.after.map_or(Uuid::nil(), |cursor| cursor.id);
+    let after = page.after.as_ref().map_or(Uuid::nil(), |cursor| cursor.id);
     let statement = statement.bind(owner).bind(after).bind(limit(page));
-    let cursor = |project: &Project| Cursor { key: 0, id: project.id };
-    read_page(database, statement, page, project::<DB>, Project::text_bytes, cursor).await
+    let parse = |row: &DB::Row| {
+        let project = project::<DB>(row)?;
+        let place = Cursor { key: OrderKey::Number(0), id: project.id };
+        Ok((project, place))
+    };
+    read_page(database, statement, page, parse, Project::text_bytes).await
 }
 
 /// Reads those that a group needs.

@@ -52,7 +52,7 @@ pub(super) const FIELDS: &str = "owner_id, id, project_id, title, description, s
     due_time, complete_time, create_time, update_time, delete_time, revision";
 
 /// Those that follow from the others, for the indexes.
-const DERIVED: &str = "title_key, deleted";
+pub(super) const DERIVED: &str = "title_key, deleted";
 
 const COLUMNS: [Column; 15] = [
     ("owner_id", Kind::Uuid),

@@ -1,4 +1,4 @@
-//! What the service keeps for itself, out of every caller's reach: the key of its page tokens, what
+//! What the service keeps for itself, out of every caller's reach: the key of its tokens, what
 //! the issuer of tokens has said, for starting while it is away, and who of the owners has changed.
 
 use std::{convert::Infallible, sync::Arc};
@@ -18,7 +18,7 @@ use super::{
     trust::{self, Said, Step},
     trust_rows::CHUNK,
 };
-use crate::{error::Error, keys::Keys, pages::PageKey};
+use crate::{error::Error, keys::Keys, sealed::SealKey};
 
 /// What processes tell each other that they have written.
 const TOPIC: &str = "tasks";
@@ -43,12 +43,12 @@ impl<DB: Engine> Vault<DB> {
     /// # Errors
     /// When the database is away.
     pub async fn keys(&self) -> Result<Keys, Error> {
-        let mut fresh = vec![0; PageKey::SIZE];
+        let mut fresh = vec![0; SealKey::SIZE];
         // An error of the system's random source leaves nothing that could be kept as a key.
         rand::fill(&mut fresh).map_err(|_| sqlx::Error::Protocol("no random bytes".to_owned()))?;
         let key = self.door.submit(|slot| Operation::KeepPageKey { fresh, slot }).await?;
         let own = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"digests of requests");
-        Ok(Keys { pages: PageKey::new(&key), digests: Digests::new(own.as_ref()) })
+        Ok(Keys { seals: SealKey::new(&key), digests: Digests::new(own.as_ref()) })
     }
 
     /// The last revision of each of these owners.

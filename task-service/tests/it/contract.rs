@@ -3,10 +3,13 @@
 mod changes;
 mod groups;
 mod isolation;
+mod list_guarantee;
 mod lists;
+mod migrations;
 mod once;
 mod projects;
 mod tasks;
+mod titles;
 mod trust;
 mod vault;
 

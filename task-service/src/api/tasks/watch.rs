@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::wire;
 use crate::{
     changes::{Change, Changes, Position},
-    pages::PageKey,
+    sealed::SealKey,
     store::SqlStore,
 };
 
@@ -33,7 +33,7 @@ pub(super) type Messages = BoxStream<'static, Result<WatchTasksResponse, Status>
 /// Somebody who is told what changes about what they own.
 pub(super) struct Watcher<DB: Engine> {
     pub(super) store: Arc<SqlStore<DB>>,
-    pub(super) pages: PageKey,
+    pub(super) seals: SealKey,
     pub(super) verifier: Arc<Verifier>,
     pub(super) caller: Caller,
     /// How far they know everything; nothing at the beginning.
@@ -113,7 +113,7 @@ impl<DB: Engine> Watcher<DB> {
     fn message(&self, changes: Vec<Change>, position: Position) -> WatchTasksResponse {
         WatchTasksResponse {
             changes: changes.into_iter().map(|change| self.to_wire(change)).collect(),
-            cursor: seal(&self.pages, &self.caller, position),
+            cursor: seal(&self.seals, &self.caller, position),
             current: self.is_current,
         }
     }
@@ -131,7 +131,7 @@ impl<DB: Engine> Watcher<DB> {
 
 /// The position that a cursor names; nothing if it is empty.
 pub(super) fn parse_cursor(
-    pages: &PageKey,
+    seals: &SealKey,
     caller: &Caller,
     cursor: &str,
 ) -> Result<Option<Position>, Violations> {
@@ -139,7 +139,7 @@ pub(super) fn parse_cursor(
         return Ok(None);
     }
     let mut bad = Violations::new();
-    let position = pages.open_bytes(&context(caller), cursor).ok();
+    let position = seals.open(&context(caller), cursor);
     let position = position.and_then(|bytes| {
         let (revision, beginning) = bytes.split_first_chunk()?;
         let beginning = beginning.try_into().ok()?;
@@ -150,10 +150,10 @@ pub(super) fn parse_cursor(
     bad.finish(position).map(Some)
 }
 
-fn seal(pages: &PageKey, caller: &Caller, position: Position) -> String {
+fn seal(seals: &SealKey, caller: &Caller, position: Position) -> String {
     let Position { revision, beginning } = position;
     let bytes = [revision.to_be_bytes(), beginning.to_be_bytes()].concat();
-    pages.seal_bytes(&context(caller), &bytes)
+    seals.seal(&context(caller), &bytes)
 }
 
 fn context(caller: &Caller) -> String {

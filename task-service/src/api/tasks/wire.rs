@@ -8,40 +8,28 @@ use shared::{
     fields::Violations,
     ids::{IdFault, parse_id},
     mask::Mask,
-    pb::task::{
-        self as pb, CreateTaskRequest, ListTasksRequest, TaskPriority, TaskStatus,
-        UpdateTaskRequest,
-    },
-    trust::Caller,
+    pb::task::{self as pb, CreateTaskRequest, TaskPriority, TaskStatus, UpdateTaskRequest},
 };
 use uuid::Uuid;
 
 use crate::{
     api::{parse_etag, timestamp},
     etag::Etag,
-    tasks::{NewTask, Priority, Status, Task, TaskChange, TaskFilter, TaskOrder},
+    tasks::{NewTask, Priority, Status, Task, TaskChange},
     text::{Description, Title},
 };
 
 /// A number that is no status.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("must be TASK_STATUS_TODO, TASK_STATUS_IN_PROGRESS or TASK_STATUS_COMPLETED")]
-struct StatusFault;
+pub(super) struct StatusFault;
 
 /// A number that is no priority.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error(
     "must be TASK_PRIORITY_LOW, TASK_PRIORITY_MEDIUM, TASK_PRIORITY_HIGH or TASK_PRIORITY_URGENT"
 )]
-struct PriorityFault;
-
-/// An order that tasks do not have.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("must be create_time, update_time, due_time or priority, and \" desc\" after it at most")]
-struct OrderFault;
-
-/// How many statuses a filter may name: each of them once.
-const MOST_STATUSES: usize = 3;
+pub(super) struct PriorityFault;
 
 /// What a creation asks for.
 pub(super) fn new_task(request: CreateTaskRequest, bad: &mut Violations) -> Option<NewTask> {
@@ -109,78 +97,15 @@ pub(super) fn change(
     id.zip(seen).map(|(id, seen)| (id, seen, change))
 }
 
-/// Which tasks a list asks for, in which order.
-pub(super) fn filter(request: &ListTasksRequest, bad: &mut Violations) -> Option<TaskFilter> {
-    let project_id = bad.check("project_id", optional_id(&request.project_id));
-    let order = bad.check("order_by", order(&request.order_by));
-    let due_start = bad.check("due_start_time", optional_time(request.due_start_time));
-    let due_end = bad.check("due_end_time", optional_time(request.due_end_time));
-    if let (Some(Some(start)), Some(Some(end))) = (due_start, due_end)
-        && start >= end
-    {
-        bad.add("due_end_time", "must be after due_start_time");
-    }
-    if request.statuses.len() > MOST_STATUSES {
-        bad.add("statuses", format!("must be at most {MOST_STATUSES}"));
-    }
-    let statuses = request.statuses.iter().take(MOST_STATUSES).enumerate();
-    // Each is looked at before any decides: collecting options at once would stop at the first.
-    let statuses: Vec<_> = statuses
-        .map(|(index, number)| bad.check(&format!("statuses[{index}]"), status(*number)))
-        .collect();
-    let mut statuses: Vec<Status> = statuses.into_iter().collect::<Option<_>>()?;
-    statuses.sort_unstable();
-    statuses.dedup();
-    let (order, descending) = order?;
-    Some(TaskFilter {
-        project_id: project_id?,
-        statuses,
-        due_start: due_start?,
-        due_end: due_end?,
-        order,
-        descending,
-    })
-}
-
-/// What a page token of this list is bound to.
-pub(super) fn context(caller: &Caller, filter: &TaskFilter) -> String {
-    let TaskFilter { project_id, statuses, due_start, due_end, order, descending } = filter;
-    let numbers = (
-        project_id.as_ref().map(Uuid::as_u128),
-        statuses.iter().map(|status| *status as i64).collect::<Vec<_>>(),
-        due_start.map(Time::micros),
-        due_end.map(Time::micros),
-        *order as i64,
-        descending,
-    );
-    format!("ListTasks {} {numbers:?}", caller.user_id())
-}
-
-fn order(text: &str) -> Result<(TaskOrder, bool), OrderFault> {
-    let (name, descending) = match text.strip_suffix(" desc") {
-        Some(name) => (name, true),
-        None => (text, false),
-    };
-    let order = match name {
-        "" if !descending => TaskOrder::CreateTime,
-        "create_time" => TaskOrder::CreateTime,
-        "update_time" => TaskOrder::UpdateTime,
-        "due_time" => TaskOrder::DueTime,
-        "priority" => TaskOrder::Priority,
-        _ => return Err(OrderFault),
-    };
-    Ok((order, descending))
-}
-
-fn optional_id(text: &str) -> Result<Option<Uuid>, IdFault> {
+pub(super) fn optional_id(text: &str) -> Result<Option<Uuid>, IdFault> {
     if text.is_empty() { Ok(None) } else { parse_id(text).map(Some) }
 }
 
-fn optional_time(time: Option<Timestamp>) -> Result<Option<Time>, TimeOutOfRange> {
+pub(super) fn optional_time(time: Option<Timestamp>) -> Result<Option<Time>, TimeOutOfRange> {
     time.map(Time::try_from).transpose()
 }
 
-fn status(number: i32) -> Result<Status, StatusFault> {
+pub(super) fn status(number: i32) -> Result<Status, StatusFault> {
     match TaskStatus::try_from(number) {
         Ok(TaskStatus::Todo) => Ok(Status::Todo),
         Ok(TaskStatus::InProgress) => Ok(Status::InProgress),
@@ -189,7 +114,7 @@ fn status(number: i32) -> Result<Status, StatusFault> {
     }
 }
 
-fn priority(number: i32) -> Result<Priority, PriorityFault> {
+pub(super) fn priority(number: i32) -> Result<Priority, PriorityFault> {
     match TaskPriority::try_from(number) {
         Ok(TaskPriority::Low) => Ok(Priority::Low),
         Ok(TaskPriority::Medium) => Ok(Priority::Medium),

@@ -14,10 +14,12 @@ on_every_engine!(
     the_filters_keep_what_passes_all_of_them,
     a_page_token_is_good_for_its_caller_filter_and_order,
     every_violation_is_reported,
+    a_part_of_a_title_has_its_limits,
     the_project_must_be_the_callers_own,
     a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most,
     a_page_ends_before_it_is_too_large_for_a_client,
-    the_order_of_the_statuses_does_not_matter,
+    the_order_of_statuses_and_priorities_does_not_matter,
+    a_title_is_a_page_token_of_any_length,
 );
 
 /// Seven tasks of ann's that differ in everything, one of them deleted, and one of bob's.
@@ -71,6 +73,8 @@ async fn every_order_in_pages_of_any_size(on: Engine) {
         ("due_time desc", "1 0 2 3 5 6"),
         ("priority", "3 2 6 1 5 0"),
         ("priority desc", "0 5 1 6 2 3"),
+        ("title", "0 1 2 3 5 6"),
+        ("title desc", "6 5 3 2 1 0"),
     ] {
         for page_size in [1, 4, 6, 0] {
             let order_by = order_by.to_owned();
@@ -98,6 +102,13 @@ async fn the_filters_keep_what_passes_all_of_them(on: Engine) {
         (ListTasksRequest { due_start_time: due(5), due_end_time: due(8), ..any.clone() }, "3 5"),
         (ListTasksRequest { due_end_time: due(5), ..inside.clone() }, "6"),
         (ListTasksRequest { due_start_time: due(100), ..any.clone() }, ""),
+        (ListTasksRequest { priorities: vec![4, 1, 4], ..any.clone() }, "0 3"),
+        (ListTasksRequest { priorities: vec![3, 4], ..inside.clone() }, "0"),
+        (ListTasksRequest { show_deleted: true, ..any.clone() }, "0 1 2 3 4 5 6"),
+        (ListTasksRequest { show_deleted: true, ..inside.clone() }, "0 2 4 6"),
+        (ListTasksRequest { show_deleted: true, priorities: vec![4], ..any.clone() }, "0 4"),
+        (ListTasksRequest { title_contains: "5".to_owned(), ..any.clone() }, "5"),
+        (ListTasksRequest { title_contains: "%".to_owned(), ..any.clone() }, ""),
     ] {
         assert_eq!(walk(&mut scene.ann, request.clone()).await, expected, "{request:?}");
     }
@@ -116,6 +127,9 @@ async fn a_page_token_is_good_for_its_caller_filter_and_order(on: Engine) {
         ListTasksRequest { statuses: vec![1, 2], ..next.clone() },
         ListTasksRequest { due_start_time: time, ..next.clone() },
         ListTasksRequest { due_end_time: time, ..next.clone() },
+        ListTasksRequest { priorities: vec![1, 2], ..next.clone() },
+        ListTasksRequest { title_contains: "0".to_owned(), ..next.clone() },
+        ListTasksRequest { show_deleted: true, ..next.clone() },
         ListTasksRequest { order_by: "priority".to_owned(), ..next.clone() },
         ListTasksRequest { order_by: "create_time desc".to_owned(), ..next.clone() },
         ListTasksRequest { page_token: format!("{}A", next.page_token), ..next.clone() },
@@ -135,6 +149,8 @@ async fn every_violation_is_reported(on: Engine) {
         order_by: "title; drop table tasks".to_owned(),
         project_id: "x".to_owned(),
         statuses: vec![1, 0, 9],
+        priorities: vec![5, 4, -1],
+        title_contains: "line\nfeed".to_owned(),
         due_start_time: Some(Timestamp { seconds: 0, nanos: -1 }),
         due_end_time: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
         ..Default::default()
@@ -148,6 +164,9 @@ async fn every_violation_is_reported(on: Engine) {
             "due_end_time",
             "statuses[1]",
             "statuses[2]",
+            "priorities[0]",
+            "priorities[2]",
+            "title_contains",
             "page_size",
             "page_token"
         ]
@@ -166,9 +185,29 @@ async fn every_violation_is_reported(on: Engine) {
         due_start_time: same,
         due_end_time: same,
         statuses: vec![1; 4],
+        priorities: vec![1; 5],
         ..ListTasksRequest::default()
     };
-    assert_eq!(invalid(scene.ann.tasks.list_tasks(empty).await), ["due_end_time", "statuses"]);
+    assert_eq!(
+        invalid(scene.ann.tasks.list_tasks(empty).await),
+        ["due_end_time", "statuses", "priorities"]
+    );
+}
+
+async fn a_part_of_a_title_has_its_limits(on: Engine) {
+    let mut scene = Scene::new(on).await;
+    let long = "🦀".repeat(200);
+    create_task(&mut scene.ann, titled(&long)).await;
+    create_task(&mut scene.ann, titled("t")).await;
+    let containing = |part: &str| ListTasksRequest {
+        title_contains: part.to_owned(),
+        ..ListTasksRequest::default()
+    };
+    assert_eq!(walk(&mut scene.ann, containing(&long)).await, long);
+    for bad in ["nul\0", "tab\t", "\u{7f}", "\u{9b}", &"é".repeat(201)] {
+        let answer = scene.ann.tasks.list_tasks(containing(bad)).await;
+        assert_eq!(invalid(answer), ["title_contains"], "{bad:?}");
+    }
 }
 
 async fn the_project_must_be_the_callers_own(on: Engine) {
@@ -220,16 +259,33 @@ async fn a_page_ends_before_it_is_too_large_for_a_client(on: Engine) {
     assert_eq!(walk(&mut scene.ann, request).await.split(' ').count(), 60);
 }
 
-async fn the_order_of_the_statuses_does_not_matter(on: Engine) {
+async fn the_order_of_statuses_and_priorities_does_not_matter(on: Engine) {
     let mut scene = Scene::new(on).await;
     seven(&mut scene).await;
-    let first = ListTasksRequest { page_size: 1, statuses: vec![3, 1], ..Default::default() };
+    let first = ListTasksRequest {
+        page_size: 1,
+        statuses: vec![3, 1],
+        priorities: vec![4, 2, 3],
+        ..Default::default()
+    };
     let page = scene.ann.tasks.list_tasks(first).await.unwrap().into_inner();
     let next = ListTasksRequest {
         page_size: 10,
         page_token: page.next_page_token,
         statuses: vec![1, 3, 3],
+        priorities: vec![2, 3, 4, 4],
         ..Default::default()
     };
-    assert_eq!(scene.ann.tasks.list_tasks(next).await.unwrap().into_inner().tasks.len(), 4);
+    assert_eq!(scene.ann.tasks.list_tasks(next).await.unwrap().into_inner().tasks.len(), 3);
+}
+
+async fn a_title_is_a_page_token_of_any_length(on: Engine) {
+    let mut scene = Scene::new(on).await;
+    for title in ["ΐ", "b", "🦀"] {
+        create_task(&mut scene.ann, titled(&title.repeat(200))).await;
+    }
+    let order_by = "title desc".to_owned();
+    let request = ListTasksRequest { page_size: 1, order_by, ..Default::default() };
+    let titles = walk(&mut scene.ann, request).await;
+    assert_eq!(titles, ["🦀", "ΐ", "b"].map(|title| title.repeat(200)).join(" "));
 }

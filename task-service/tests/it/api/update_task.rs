@@ -109,7 +109,8 @@ async fn every_violation_is_reported_and_nothing_changes(on: Engine) {
         assert_eq!(invalid(answer), expected.collect::<Vec<_>>());
     }
     let sent = Task { title: "two".to_owned(), ..made.clone() };
-    let fixed = ["id", "complete_time", "create_time", "update_time", "delete_time", "etag"];
+    let fixed =
+        ["id", "complete_time", "create_time", "update_time", "delete_time", "purge_time", "etag"];
     for path in fixed.into_iter().chain(["owner_id", "", "Title", "title.x", "task.title", "\0"]) {
         let answer = scene.ann.tasks.update_task(update(&sent, &["title", path])).await;
         assert_eq!(invalid(answer), ["update_mask"], "{path:?}");
@@ -151,6 +152,14 @@ async fn a_stale_or_deleted_task_stays_as_it_is(on: Engine) {
     scene.ann.tasks.update_task(update(&rename, &["title"])).await.unwrap();
     let stale = refused(scene.ann.tasks.update_task(update(&rename, &["title"])).await);
     assert_eq!(stale.kind(), (Code::Aborted, "ETAG_MISMATCH"));
+    let project = create_project(&mut scene.ann, "p").await.etag;
+    let other = create_task(&mut scene.ann, titled("other")).await.etag;
+    let foreign = create_task(&mut scene.bob, titled("bob's")).await.etag;
+    for etag in [project, other, foreign] {
+        let rename = Task { etag, ..rename.clone() };
+        let mismatch = refused(scene.ann.tasks.update_task(update(&rename, &["title"])).await);
+        assert_eq!(mismatch.kind(), (Code::Aborted, "ETAG_MISMATCH"));
+    }
 
     let delete =
         DeleteTaskRequest { id: made.id.clone(), etag: String::new(), ..Default::default() };

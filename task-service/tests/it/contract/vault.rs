@@ -15,8 +15,8 @@ async fn processes_on_one_database_share_their_keys<DB: Engine>(scene: Scene<DB>
     let (first, other) = (scene.store.vault(), second.vault());
     let (first, other) = tokio::join!(first.keys(), other.keys());
     let (first, other) = (first.unwrap(), other.unwrap());
-    let token = first.pages.seal_bytes("here", b"there");
-    assert_eq!(other.pages.open_bytes("here", &token).unwrap(), b"there");
+    let token = first.seals.seal("here", b"there");
+    assert_eq!(other.seals.open("here", &token).unwrap(), b"there");
 
     let request_id = "0b9b7a46-5c1e-4c5e-9d0c-0a9f6f6a2b11".to_owned();
     let request = CreateTaskRequest { task: None, request_id };
