@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::{
     database::WriteError,
     fields::Violations,
+    once::Reused,
     status::{bug, overloaded, read_failed, refusal, retry_after, retry_later, write_failed},
     trust::{Rejection, rejected},
 };
@@ -53,6 +54,9 @@ pub enum Refusal {
     /// Another user has that address.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// The `request_id` was used for another request.
+    #[error("the request_id was used for another request")]
+    RequestIdReused,
     /// No such user, or not their password.
     #[error("no such user, or not their password")]
     InvalidCredentials,
@@ -100,6 +104,12 @@ impl From<Violations> for Error {
     }
 }
 
+impl From<Reused> for Refusal {
+    fn from(Reused: Reused) -> Self {
+        Self::RequestIdReused
+    }
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
@@ -142,6 +152,7 @@ impl From<Refusal> for Status {
         let (code, reason) = match refused {
             Refusal::UsernameTaken => (Code::AlreadyExists, "USERNAME_TAKEN"),
             Refusal::EmailTaken => (Code::AlreadyExists, "EMAIL_TAKEN"),
+            Refusal::RequestIdReused => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
             Refusal::InvalidCredentials | Refusal::WrongPassword | Refusal::InvalidSecret => {
                 (Code::Unauthenticated, "INVALID_CREDENTIALS")
             }

@@ -45,7 +45,11 @@ pub async fn sweep<DB: Engine>(store: &SqlStore<DB>) -> Result<(), Error> {
         while is_full(store.sweep_revocations(BATCH).await?, BATCH) {}
         Ok(())
     };
-    sessions.await.and(guesses.await).and(revocations.await)
+    let answers = async {
+        while is_full(store.sweep_answers(BATCH).await?, BATCH) {}
+        Ok(())
+    };
+    sessions.await.and(guesses.await).and(revocations.await).and(answers.await)
 }
 
 /// Whether a batch of this many is followed by another.

@@ -2,11 +2,11 @@
 //!
 //! Read in this order: [`api`] are the RPCs; [`users`], [`passwords`], [`sessions`] and [`services`] are
 //! what they are about; [`guesses`] limits how often a password may be tried from a [`network`];
-//! [`hasher`] checks them on threads of its own; [`tokens`] signs with the
-//! keys of [`keys`], which [`keeper`] makes; [`revocations`] are why something ends early, and [`feed`]
-//! is how verifiers hear of it; [`store`] is the SQL. A login passes five places: `api/auth.rs`,
-//! `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`. [`commands`] are what operators do
-//! at a [`terminal`], and [`housekeeping`] deletes what is over.
+//! [`hasher`] checks them on threads of its own; [`request_ids`] knows a request again that is
+//! repeated; [`tokens`] signs with the keys of [`keys`], which [`keeper`] makes; [`revocations`] are why
+//! something ends early, and [`feed`] is how verifiers hear of it; [`store`] is the SQL. A login passes
+//! five places: `api/auth.rs`, `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`.
+//! [`commands`] are what operators do at a [`terminal`], and [`housekeeping`] deletes what is over.
 //!
 //! The service verifies tokens as any other does, by what it tells the others.
 
@@ -19,6 +19,7 @@ pub mod guesses;
 pub mod sessions;
 pub mod services;
 pub mod hasher;
+pub mod request_ids;
 pub mod tokens;
 pub mod keys;
 pub mod keeper;
@@ -52,6 +53,7 @@ use crate::{
     hasher::{HashFault, Hasher},
     keeper::KeeperFault,
     keys::{KeyFault, KeyRing},
+    request_ids::RequestIds,
     secret_key::Secrets,
     sessions::Successors,
     store::{SqlStore, StoreFault},
@@ -162,14 +164,20 @@ fn service<DB: Engine>(
         lives: config.lives.clone(),
         clock: clock.clone(),
     };
-    let users = api::Users { store: store.clone(), guard: guard.clone(), clock: clock.clone() };
+    let request_ids = RequestIds::new(&secrets.current)?;
+    let users = api::Users {
+        store: store.clone(),
+        guard: guard.clone(),
+        request_ids: request_ids.clone(),
+        clock: clock.clone(),
+    };
     let trust = api::Trust {
         store: store.clone(),
         seen,
         verifier: Arc::clone(&verifier),
         places: Places::new(api::MOST_STREAMS),
     };
-    let auth = api::Auth { store, guard, sessions, issuer, ring, verifier, clock };
+    let auth = api::Auth { store, guard, sessions, issuer, ring, verifier, request_ids, clock };
     Ok(api::service(auth, users, trust, config.server.limits.request_size, metrics))
 }
 

@@ -3,7 +3,8 @@
 //! Every method that a caller with a token reaches takes the [`Caller`](shared::trust::Caller) first,
 //! and does nothing for a session that has ended. Reads run at once. Writes are values that go through
 //! the door: `group.rs` runs those that are waiting as one transaction, at whose end `trust.rs` writes
-//! down what it has revoked.
+//! down what it has revoked. A write that may be asked for again keeps its answer in the same
+//! transaction, and gives it again: `answers.rs`.
 
 mod operation;
 mod group;
@@ -15,6 +16,7 @@ mod keys;
 mod services;
 mod trust;
 mod guesses;
+mod answers;
 mod operators;
 
 use std::{convert::Infallible, sync::Arc};
@@ -30,6 +32,7 @@ pub use keys::KeyRevoked;
 pub use refresh::{Refresh, Refreshed, TokenPlace};
 pub use sessions::StoredToken;
 pub use trust::TrustState;
+pub use users::{Earlier, Registered};
 
 use crate::{error::Error, passwords::PasswordHash, users::User};
 use group::Tables;
@@ -41,11 +44,13 @@ pub const MIGRATIONS: Migrations = Migrations {
         ("users and keys", include_str!("../migrations/sqlite/0001_users_and_keys.sql")),
         ("sessions and trust", include_str!("../migrations/sqlite/0002_sessions_and_trust.sql")),
         ("guesses", include_str!("../migrations/sqlite/0003_guesses.sql")),
+        ("answers", include_str!("../migrations/sqlite/0004_answers.sql")),
     ],
     postgres: &[
         ("users and keys", include_str!("../migrations/postgres/0001_users_and_keys.sql")),
         ("sessions and trust", include_str!("../migrations/postgres/0002_sessions_and_trust.sql")),
         ("guesses", include_str!("../migrations/postgres/0003_guesses.sql")),
+        ("answers", include_str!("../migrations/postgres/0004_answers.sql")),
     ],
 };
 

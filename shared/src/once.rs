@@ -61,7 +61,6 @@ impl Digests {
 
     /// What the request asks for, once, on behalf of this owner; `Some(None)` if it has no
     /// `request_id`, nothing if that is malformed.
-    #[expect(clippy::option_option, reason = "malformed and left out are two things")]
     pub fn once<M: Repeatable>(
         &self,
         owner: Uuid,
@@ -127,6 +126,7 @@ mod tests {
     use super::*;
     use crate::pb::task::Task;
 
+    #[expect(clippy::option_option, reason = "malformed and left out are two things")]
     fn once<M: Repeatable>(digests: &Digests, request: &M) -> Option<Option<Once>> {
         digests.once(Uuid::from_u128(7), request, &mut Violations::new())
     }

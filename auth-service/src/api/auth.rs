@@ -1,5 +1,6 @@
 //! `taskmanager.auth.v1.AuthService`: no RPC of it asks for a bearer token.
 
+mod register;
 mod wire;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::{
     keys::KeyRing,
     network::Network,
     passwords::Password,
+    request_ids::RequestIds,
     store::{Account, SqlStore},
     tokens::TokenIssuer,
 };
@@ -47,6 +49,8 @@ pub struct Auth<DB: Engine> {
     pub ring: Arc<KeyRing>,
     /// What tells good tokens from bad.
     pub verifier: Arc<Verifier>,
+    /// What knows requests again that are repeated.
+    pub request_ids: RequestIds,
     /// The time.
     pub clock: Clock,
 }
@@ -58,9 +62,9 @@ impl<DB: Engine> AuthService for Auth<DB> {
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
         let network = self.guard.network_of(&request);
-        let (user, password) = parse_register(request.into_inner(), self.clock.now())?;
-        let hash = self.guard.hash(network, password).await?;
-        self.store.register(user.clone(), hash).await?;
+        let registration =
+            parse_register(request.into_inner(), &self.request_ids, self.clock.now())?;
+        let user = self.open_account(registration, network).await?;
         Ok(Response::new(RegisterResponse { user: Some(user.into()) }))
     }
 
@@ -76,6 +80,7 @@ impl<DB: Engine> AuthService for Auth<DB> {
             None
         };
         let checked = self.check(account, &login.name, network, login.password.clone()).await?;
+        let checked = checked.ok_or(Error::Refused(Refusal::InvalidCredentials))?;
         let begun = self.sessions.begin(&checked.account, login.client_label, login.audiences);
         // Together they cost one commit.
         let begun = tokio::join!(begun, self.guard.forgive(checked.taken)).0?;
@@ -151,25 +156,21 @@ impl<DB: Engine> AuthService for Auth<DB> {
 }
 
 impl<DB: Engine> Auth<DB> {
-    /// The account whose password this is. Without an account the work is the same.
+    /// The account, if this is its password. Without an account the work is the same.
     async fn check(
         &self,
         account: Option<Account>,
         name: &str,
         network: Network,
         password: Password,
-    ) -> Result<Checked, Error> {
+    ) -> Result<Option<Checked>, Error> {
         let (whose, hash) = match &account {
             Some(account) => (Whose::User(account.user.id), account.password_hash.clone()),
             None => (Whose::Nobody(name), self.guard.hasher.stand_in()),
         };
         let (verdict, taken) = self.guard.verify((whose, network), password, hash).await?;
-        match account {
-            Some(account) if verdict.fits => {
-                Ok(Checked { account, taken, outdated: verdict.outdated })
-            }
-            _ => Err(Refusal::InvalidCredentials.into()),
-        }
+        let account = account.filter(|_| verdict.fits);
+        Ok(account.map(|account| Checked { account, taken, outdated: verdict.outdated }))
     }
 
     /// Hashes the password anew with the parameters in force. If that fails, the next login tries.

@@ -1,17 +1,16 @@
 //! `taskmanager.auth.v1.UserService`: the caller's own account.
 
+mod wire;
+
 use shared::{
     clock::Clock,
     database::Engine,
-    fields::Violations,
-    ids::parse_id,
-    mask::Mask,
     pb::auth::{
         ChangePasswordRequest, ChangePasswordResponse, GetCurrentUserRequest,
         GetCurrentUserResponse, ListSessionsRequest, ListSessionsResponse,
         RevokeOtherSessionsRequest, RevokeOtherSessionsResponse, RevokeSessionRequest,
-        RevokeSessionResponse, Session as WireSession, UpdateCurrentUserRequest,
-        UpdateCurrentUserResponse, User as WireUser, user_service_server::UserService,
+        RevokeSessionResponse, UpdateCurrentUserRequest, UpdateCurrentUserResponse,
+        user_service_server::UserService,
     },
     trust::Caller,
 };
@@ -22,11 +21,11 @@ use crate::{
     error::{Error, Refusal},
     guesses::{Taken, Whose},
     network::Network,
-    passwords::{Password, PasswordFault},
-    sessions::Session,
+    passwords::Password,
+    request_ids::RequestIds,
     store::{Account, SqlStore},
-    users::{Email, ImageUrl, User, UserChange, Username},
 };
+use wire::{Update, parse_passwords, parse_revoke, parse_update, to_wire};
 
 /// What the RPCs work with.
 #[derive(Debug)]
@@ -35,6 +34,8 @@ pub struct Users<DB: Engine> {
     pub store: SqlStore<DB>,
     /// What lets a password be checked.
     pub guard: Guard<DB>,
+    /// What knows requests again that are repeated.
+    pub request_ids: RequestIds,
     /// The time.
     pub clock: Clock,
 }
@@ -56,17 +57,18 @@ impl<DB: Engine> UserService for Users<DB> {
     ) -> Result<Response<UpdateCurrentUserResponse>, Status> {
         let caller = Caller::of(&request)?;
         let network = self.guard.network_of(&request);
-        let (change, password) = parse_update(request.into_inner())?;
+        let Update { change, password, once } =
+            parse_update(request.into_inner(), &caller, &self.request_ids)?;
         let user = match password {
             Some(password) => {
                 let account = self.store.account(&caller).await?;
                 self.guard.try_name(network).await?;
                 let taken = self.authenticate(&account, network, password).await?;
                 let checked = Some(account.password_version);
-                let update = self.store.update_user(&caller, change, checked);
+                let update = self.store.update_user(&caller, change, checked, once);
                 tokio::join!(update, self.guard.forgive(taken)).0?
             }
-            None => self.store.update_user(&caller, change, None).await?,
+            None => self.store.update_user(&caller, change, None, once).await?,
         };
         Ok(Response::new(UpdateCurrentUserResponse { user: Some(user.into()) }))
     }
@@ -107,10 +109,8 @@ impl<DB: Engine> UserService for Users<DB> {
         request: Request<RevokeSessionRequest>,
     ) -> Result<Response<RevokeSessionResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let id = violations.check("id", parse_id(&request.into_inner().id));
-        let id = violations.finish(id).map_err(Error::from)?;
-        self.store.revoke_session(&caller, id).await?;
+        let (id, once) = parse_revoke(&request.into_inner(), &caller, &self.request_ids)?;
+        self.store.revoke_session(&caller, id, once).await?;
         Ok(Response::new(RevokeSessionResponse {}))
     }
 
@@ -136,84 +136,5 @@ impl<DB: Engine> Users<DB> {
         let (whose, hash) = (Whose::User(account.user.id), account.password_hash.clone());
         let (verdict, taken) = self.guard.verify((whose, network), password, hash).await?;
         if verdict.fits { Ok(taken) } else { Err(Refusal::WrongPassword.into()) }
-    }
-}
-
-/// The change, and the password if the change needs it.
-fn parse_update(
-    request: UpdateCurrentUserRequest,
-) -> Result<(UserChange, Option<Password>), Error> {
-    let mut violations = Violations::new();
-    let user = request.user.unwrap_or_default();
-    let fields = [
-        ("username", !user.username.is_empty()),
-        ("email", !user.email.is_empty()),
-        ("image_url", !user.image_url.is_empty()),
-    ];
-    let fixed = ["id", "create_time", "update_time"];
-    let mask = Mask::parse(request.update_mask, &fields, &fixed, &mut violations);
-
-    let username = mask.names("username").then(|| Username::parse(user.username));
-    let username = username.and_then(|parsed| violations.check("user.username", parsed));
-    let email = mask.names("email").then(|| Email::parse(user.email));
-    let email = email.and_then(|parsed| violations.check("user.email", parsed));
-    let image_url = mask.names("image_url").then(|| ImageUrl::parse(user.image_url));
-    let image_url = image_url.and_then(|parsed| violations.check("user.image_url", parsed));
-
-    let guarded = mask.names("username") || mask.names("email");
-    let password = guarded.then(|| Password::presented(request.current_password));
-    let password = password.and_then(|parsed| violations.check("current_password", parsed));
-    if let Some(password) = &password {
-        // The rule that holds for a new password holds for a new name too.
-        let fault = "must not be what the password is made of";
-        if username.as_ref().is_some_and(|name| password.is_made_of(name.as_str())) {
-            violations.add("user.username", fault);
-        }
-        if email.as_ref().is_some_and(|email| password.is_made_of(email.local_part())) {
-            violations.add("user.email", fault);
-        }
-    }
-    Ok(violations.finish(Some((UserChange { username, email, image_url }, password)))?)
-}
-
-/// The current password and the new one.
-fn parse_passwords(
-    request: ChangePasswordRequest,
-    user: &User,
-) -> Result<(Password, Password), Error> {
-    let mut violations = Violations::new();
-    let new = if request.new_password == request.current_password {
-        Err(PasswordFault::Unchanged)
-    } else {
-        Password::chosen(request.new_password, Some(&user.username), Some(&user.email))
-    };
-    let current = Password::presented(request.current_password);
-    let current = violations.check("current_password", current);
-    let new = violations.check("new_password", new);
-    Ok(violations.finish(current.zip(new))?)
-}
-
-fn to_wire(session: &Session, caller: &Caller) -> WireSession {
-    WireSession {
-        id: session.id.to_string(),
-        client_label: session.client_label.as_str().to_owned(),
-        create_time: Some(session.create_time.into()),
-        last_use_time: Some(session.last_use_time.into()),
-        idle_expire_time: Some(session.idle_expire_time.into()),
-        expire_time: Some(session.expire_time.into()),
-        current: session.id == caller.session_id(),
-    }
-}
-
-impl From<User> for WireUser {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            username: user.username.as_str().to_owned(),
-            email: user.email.as_str().to_owned(),
-            image_url: user.image_url.as_str().to_owned(),
-            create_time: Some(user.create_time.into()),
-            update_time: Some(user.update_time.into()),
-        }
     }
 }

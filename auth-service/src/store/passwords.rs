@@ -73,8 +73,10 @@ impl<DB: Engine> Act<DB> for Change {
 
     async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<Result<(), Refusal>, Error> {
         let (id, session_id) = (self.user_id, self.session_id);
-        if let Err(refusal) = users::lock_in(at, id, session_id, Some(self.version)).await? {
-            return Ok(Err(refusal));
+        match users::lock_in(at, id, session_id).await? {
+            Ok(account) if account.password_version == self.version => {}
+            Ok(_) => return Ok(Err(Refusal::PasswordChanged)),
+            Err(refusal) => return Ok(Err(refusal)),
         }
         replace(at, id, &self.new).await?;
         sessions::end(at, id, Which::AllBut(session_id), Cause::PasswordChange).await?;

@@ -1,6 +1,7 @@
 //! Sessions in SQL, and the refresh tokens that belong to them.
 
 mod rows;
+mod revoke;
 
 use shared::{
     clock::Time,
@@ -69,15 +70,6 @@ impl<DB: Engine> SqlStore<DB> {
         let statement = statement.bind(caller.user_id()).bind(now.micros());
         let rows = self.database.read(statement).await?;
         Ok(rows.iter().map(session::<DB>).collect::<Result<_, _>>()?)
-    }
-
-    /// Ends one of the caller's sessions.
-    ///
-    /// # Errors
-    /// [`Refusal::SessionNotFound`], [`Refusal::SessionEnded`], or when the database is away.
-    pub async fn revoke_session(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
-        let end = End::by(caller, Which::One(id), Cause::Session);
-        if self.submit(end).await?? == 0 { Err(Refusal::SessionNotFound)? } else { Ok(()) }
     }
 
     /// Ends every session of the caller but the one of the call; the answer is how many.

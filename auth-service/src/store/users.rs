@@ -1,8 +1,12 @@
 //! Users in SQL, and the names that they have claimed.
 
+mod columns;
+mod names;
+mod register;
+
 use shared::{
-    clock::Time,
     database::{Corrupt, Engine, Statement, get},
+    once::Once,
     trust::Caller,
 };
 use sqlx::Error;
@@ -16,19 +20,14 @@ use super::{
 use crate::{
     error::{Error as Failure, Refusal},
     passwords::PasswordHash,
-    users::{Email, ImageUrl, User, UserChange, Username},
+    users::{User, UserChange},
 };
+use columns::{Columns, Kept};
+use names::{claim, names, release};
+
+pub use register::{Earlier, Registered};
 
 impl<DB: Engine> SqlStore<DB> {
-    /// Opens an account.
-    ///
-    /// # Errors
-    /// [`Refusal::UsernameTaken`], [`Refusal::EmailTaken`], or when the database is away.
-    pub async fn register(&self, user: User, password_hash: PasswordHash) -> Result<(), Failure> {
-        let account = Account { user, password_hash, password_version: 0, is_disabled: false };
-        Ok(self.submit(Register { account }).await??)
-    }
-
     /// Finds the account that is logged into by this name or address, given as its key.
     ///
     /// # Errors
@@ -79,49 +78,16 @@ impl<DB: Engine> SqlStore<DB> {
     ///
     /// # Errors
     /// [`Refusal::UsernameTaken`], [`Refusal::EmailTaken`], [`Refusal::PasswordChanged`],
-    /// [`Refusal::SessionEnded`], or when the database is away.
+    /// [`Refusal::SessionEnded`], [`Refusal::RequestIdReused`], or when the database is away.
     pub async fn update_user(
         &self,
         caller: &Caller,
         change: UserChange,
         password_version: Option<i64>,
+        once: Option<Once>,
     ) -> Result<User, Failure> {
         let (user_id, session_id) = (caller.user_id(), caller.session_id());
-        Ok(self.submit(Update { user_id, session_id, change, password_version }).await??)
-    }
-}
-
-struct Register {
-    account: Account,
-}
-
-impl<DB: Engine> Act<DB> for Register {
-    type Answer = Result<(), Refusal>;
-
-    fn user_id(&self) -> Option<Uuid> {
-        Some(self.account.user.id)
-    }
-
-    /// Claims the names and inserts the user.
-    async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<Result<(), Refusal>, Error> {
-        let user = &self.account.user;
-        if let Some(refusal) = claim(at, user).await? {
-            release(at, user.id, ["", ""].map(str::to_owned)).await?;
-            return Ok(Err(refusal));
-        }
-        let insert = "insert into users
-                          (id, username, email, image_url, password_hash, create_time, update_time)
-                      values ($1, $2, $3, $4, $5, $6, $7)";
-        let statement = Statement::new(insert)
-            .bind(user.id)
-            .bind(user.username.as_str().to_owned())
-            .bind(user.email.as_str().to_owned())
-            .bind(user.image_url.as_str().to_owned())
-            .bind(self.account.password_hash.0.clone())
-            .bind(user.create_time.micros())
-            .bind(user.update_time.micros());
-        at.all(statement).await?;
-        Ok(Ok(()))
+        Ok(self.submit(Update { user_id, session_id, change, password_version, once }).await??)
     }
 }
 
@@ -131,6 +97,7 @@ struct Update {
     change: UserChange,
     /// The version of the password that the change depends upon, if any.
     password_version: Option<i64>,
+    once: Option<Once>,
 }
 
 impl<DB: Engine> Act<DB> for Update {
@@ -142,44 +109,52 @@ impl<DB: Engine> Act<DB> for Update {
 
     async fn run(&self, at: &mut Transaction<'_, DB>) -> Result<Result<User, Refusal>, Error> {
         let id = self.user_id;
-        let old = match lock_in(at, id, self.session_id, self.password_version).await? {
-            Ok(account) => account.user,
+        let account = match lock_in(at, id, self.session_id).await? {
+            Ok(account) => account,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Some(found) = at.find(self.once.as_ref()).await? {
+            return Ok(found.map(|Kept(user)| user).map_err(Refusal::from));
+        }
+        if self.password_version.is_some_and(|version| version != account.password_version) {
+            return Ok(Err(Refusal::PasswordChanged));
+        }
+        let old = account.user;
         let user = old.changed(self.change.clone(), at.now);
         if let Some(refusal) = claim(at, &user).await? {
             release(at, id, names(&old)).await?;
             return Ok(Err(refusal));
         }
         release(at, id, names(&user)).await?;
-        let update = "update users
-                      set username = $2, email = $3, image_url = $4, update_time = $5
-                      where id = $1";
-        let statement = Statement::new(update)
-            .bind(id)
-            .bind(user.username.as_str().to_owned())
-            .bind(user.email.as_str().to_owned())
-            .bind(user.image_url.as_str().to_owned())
-            .bind(user.update_time.micros());
-        at.all(statement).await?;
-        Ok(Ok(user))
+        write(at, &user).await?;
+        let kept = Kept(user);
+        at.keep(self.once.as_ref(), &kept).await?;
+        Ok(Ok(kept.0))
     }
 }
 
-/// Locks the user of a call, if the session that it is made in has not ended, and the password is
-/// still of the version that was checked for it.
+async fn write<DB: Engine>(at: &mut Transaction<'_, DB>, user: &User) -> Result<(), Error> {
+    let update = "update users set username = $2, email = $3, image_url = $4, update_time = $5
+                  where id = $1";
+    let statement = Statement::new(update)
+        .bind(user.id)
+        .bind(user.username.as_str().to_owned())
+        .bind(user.email.as_str().to_owned())
+        .bind(user.image_url.as_str().to_owned())
+        .bind(user.update_time.micros());
+    at.all(statement).await?;
+    Ok(())
+}
+
+/// Locks the user of a call, if the session that it is made in has not ended.
 pub(super) async fn lock_in<DB: Engine>(
     at: &mut Transaction<'_, DB>,
     id: Uuid,
     session_id: Uuid,
-    password_version: Option<i64>,
 ) -> Result<Result<Account, Refusal>, Error> {
     let Some(account) = lock(at, id).await? else { return Ok(Err(Refusal::SessionEnded)) };
     if !sessions::is_open(at, id, session_id).await? {
         return Ok(Err(Refusal::SessionEnded));
-    }
-    if password_version.is_some_and(|version| version != account.password_version) {
-        return Ok(Err(Refusal::PasswordChanged));
     }
     Ok(Ok(account))
 }
@@ -198,64 +173,22 @@ pub(super) async fn lock<DB: Engine>(
     rows.first().map(account::<DB>).transpose()
 }
 
-/// Claims the names that the user shall have and does not have yet. When somebody else has one,
-/// the answer says which; what has been claimed until then is to be released.
-async fn claim<DB: Engine>(
-    at: &mut Transaction<'_, DB>,
-    user: &User,
-) -> Result<Option<Refusal>, Error> {
-    let [username, email] = names(user);
-    let insert = "insert into user_names (name, user_id) values ($1, $3), ($2, $3)
-                  on conflict do nothing";
-    let statement = Statement::new(insert).bind(username.clone()).bind(email.clone());
-    at.all(statement.bind(user.id)).await?;
-    let select = "select name from user_names where user_id = $1";
-    let rows = at.all(Statement::new(select).bind(user.id)).await?;
-    let own =
-        rows.iter().map(|row| get::<DB, String>(row, "name")).collect::<Result<Vec<_>, _>>()?;
-    Ok(if !own.contains(&username) {
-        Some(Refusal::UsernameTaken)
-    } else if !own.contains(&email) {
-        Some(Refusal::EmailTaken)
-    } else {
-        None
-    })
-}
-
-/// Releases every name of the user but these.
-async fn release<DB: Engine>(
-    at: &mut Transaction<'_, DB>,
-    id: Uuid,
-    [username, email]: [String; 2],
-) -> Result<(), Error> {
-    let delete = "delete from user_names where user_id = $1 and name not in ($2, $3)";
-    at.all(Statement::new(delete).bind(id).bind(username).bind(email)).await?;
-    Ok(())
-}
-
-fn names(user: &User) -> [String; 2] {
-    [user.username.key(), user.email.key()]
-}
-
 pub(super) fn account<DB: Engine>(row: &DB::Row) -> Result<Account, Error> {
-    let id: Uuid = get::<DB, _>(row, "id")?;
-    let corrupt = |column| Corrupt { table: "users", column, id: id.to_string() };
     let text = |column| get::<DB, String>(row, column);
-    let time = |column| -> Result<Time, Error> {
-        Ok(Time::from_micros(get::<DB, _>(row, column)?).ok_or_else(|| corrupt(column))?)
+    let number = |column| get::<DB, i64>(row, column);
+    let columns = Columns {
+        id: get::<DB, _>(row, "id")?,
+        username: text("username")?,
+        email: text("email")?,
+        image_url: text("image_url")?,
+        create_time: number("create_time")?,
+        update_time: number("update_time")?,
     };
-    let user = User {
-        id,
-        username: Username::parse(text("username")?).map_err(|_| corrupt("username"))?,
-        email: Email::parse(text("email")?).map_err(|_| corrupt("email"))?,
-        image_url: ImageUrl::parse(text("image_url")?).map_err(|_| corrupt("image_url"))?,
-        create_time: time("create_time")?,
-        update_time: time("update_time")?,
-    };
+    let id = columns.id.to_string();
     Ok(Account {
-        user,
+        user: columns.try_into().map_err(|column| Corrupt { table: "users", column, id })?,
         password_hash: PasswordHash(text("password_hash")?),
-        password_version: get::<DB, _>(row, "password_version")?,
-        is_disabled: get::<DB, i64>(row, "disable_time")? != 0,
+        password_version: number("password_version")?,
+        is_disabled: number("disable_time")? != 0,
     })
 }

@@ -3,6 +3,7 @@
 mod authorization;
 mod overload;
 mod register;
+mod register_again;
 mod login;
 mod login_race;
 mod refresh_token;

@@ -14,6 +14,8 @@ mod revocations;
 mod sequence;
 mod services;
 mod revoked_keys;
+mod repeats;
+mod repeated_registrations;
 
 pub(crate) use e2e::on_every_engine;
 
@@ -30,7 +32,9 @@ use e2e::Place;
 use shared::{
     clock::{Clock, Time},
     database::{Database, Engine, Settings, Sql, Statement, get},
+    fields::Violations,
     ids::new_id,
+    once::{Digests, Once, Repeatable},
     testing::Forge,
     trust::Caller,
 };
@@ -88,7 +92,7 @@ impl<DB: Engine> Scene<DB> {
     /// The same, without a session.
     pub(crate) async fn account(&self, name: &str) -> User {
         let user = self.user(name, &format!("{name}@example.com"));
-        self.store.register(user.clone(), hash(name)).await.unwrap();
+        self.store.register(user.clone(), hash(name), None).await.unwrap();
         user
     }
 
@@ -214,6 +218,13 @@ pub(crate) fn image_url(text: &str) -> ImageUrl {
 /// To the store a hash is a text like any other.
 pub(crate) fn hash(text: &str) -> PasswordHash {
     PasswordHash(text.to_owned())
+}
+
+/// What this request is known again by when it is sent with this id.
+pub(crate) fn once<M: Repeatable>(owner: Uuid, id: u128, mut request: M) -> Option<Once> {
+    *request.request_id_mut() = Uuid::from_u128(id).to_string();
+    let digests = Digests::new(b"a key that is for tests and nothing else");
+    digests.once(owner, &request, &mut Violations::new()).unwrap()
 }
 
 /// The refusal that an answer must be.

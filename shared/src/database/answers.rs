@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Column, Corrupt, Engine, Kind, Statement, get};
+use super::{Column, Corrupt, Database, Engine, Kind, Statement, get};
 use crate::{
     clock::Time,
     once::{KEPT, Once, Reused},
@@ -47,7 +47,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 const KEY_COLUMNS: [Column; 3] =
-    [("key_owner", Kind::Uuid), ("key_method", Kind::Text), ("key_request", Kind::Uuid)];
+    [("whose", Kind::Uuid), ("rpc", Kind::Text), ("by_id", Kind::Uuid)];
 
 impl Answers {
     /// Reads those that have been given to these before. What orders the writes of an owner, as a lock
@@ -59,38 +59,25 @@ impl Answers {
         connection: &mut DB::Connection,
         asked: impl IntoIterator<Item = &'a Once>,
     ) -> Result<Self, sqlx::Error> {
-        #[derive(Serialize)]
-        struct Row {
-            key_owner: Uuid,
-            key_method: &'static str,
-            key_request: Uuid,
+        match select::<DB>(asked)? {
+            Some(statement) => Self::from_rows::<DB>(&statement.all(connection).await?),
+            None => Ok(Self::default()),
         }
-        let keys = asked.into_iter().map(|once| Row {
-            key_owner: once.owner,
-            key_method: once.rpc,
-            key_request: once.request_id,
-        });
-        let keys: Vec<Row> = keys.collect();
-        if keys.is_empty() {
-            return Ok(Self::default());
+    }
+
+    /// Reads the one that has been given to this before, outside of any transaction: there may be one
+    /// a moment later.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn read<DB: Engine>(
+        database: &Database<DB>,
+        asked: &Once,
+    ) -> Result<Self, sqlx::Error> {
+        match select::<DB>([asked])? {
+            Some(statement) => Self::from_rows::<DB>(&database.read(statement).await?),
+            None => Ok(Self::default()),
         }
-        let statement = Statement::<DB>::new(format!(
-            "select owner_id, method, request_id, digest, answer from {} cross join answers
-             where owner_id = key_owner and method = key_method and request_id = key_request",
-            DB::rows(&KEY_COLUMNS)
-        ));
-        let rows = statement.bind(json(&keys)?).all(connection).await?;
-        let known = rows.iter().map(|row| {
-            let key = (
-                get::<DB, _>(row, "owner_id")?,
-                get::<DB, _>(row, "method")?,
-                get::<DB, _>(row, "request_id")?,
-            );
-            let digest = get::<DB, _>(row, "digest")?;
-            Ok((key, Answer { digest, json: get::<DB, _>(row, "answer")? }))
-        });
-        let known = known.collect::<Result<_, sqlx::Error>>()?;
-        Ok(Self { known, new: BTreeSet::new() })
     }
 
     /// The answer that was given before; nothing if this was never asked.
@@ -149,6 +136,47 @@ impl Answers {
         statement.bind(json(&new)?).all(connection).await?;
         Ok(())
     }
+
+    fn from_rows<DB: Engine>(rows: &[DB::Row]) -> Result<Self, sqlx::Error> {
+        let known = rows.iter().map(|row| {
+            let key = (
+                get::<DB, _>(row, "owner_id")?,
+                get::<DB, _>(row, "method")?,
+                get::<DB, _>(row, "request_id")?,
+            );
+            let digest = get::<DB, _>(row, "digest")?;
+            Ok((key, Answer { digest, json: get::<DB, _>(row, "answer")? }))
+        });
+        let known = known.collect::<Result<_, sqlx::Error>>()?;
+        Ok(Self { known, new: BTreeSet::new() })
+    }
+}
+
+/// What reads the answers to these; nothing when there are none of these.
+fn select<'a, DB: Engine>(
+    asked: impl IntoIterator<Item = &'a Once>,
+) -> Result<Option<Statement<DB>>, sqlx::Error> {
+    #[derive(Serialize)]
+    struct Row {
+        whose: Uuid,
+        rpc: &'static str,
+        by_id: Uuid,
+    }
+    let keys = asked.into_iter().map(|once| Row {
+        whose: once.owner,
+        rpc: once.rpc,
+        by_id: once.request_id,
+    });
+    let keys: Vec<Row> = keys.collect();
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let statement = Statement::<DB>::new(format!(
+        "select owner_id, method, request_id, digest, answer from {} cross join answers
+         where owner_id = whose and method = rpc and request_id = by_id",
+        DB::rows(&KEY_COLUMNS)
+    ));
+    Ok(Some(statement.bind(json(&keys)?)))
 }
 
 fn key(once: &Once) -> Key {

@@ -5,6 +5,8 @@
 mod support;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod bad_tokens;
 #[cfg(test)]
 mod bearer;

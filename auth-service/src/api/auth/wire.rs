@@ -1,11 +1,14 @@
 //! What `AuthService` is asked and answers, between the wire and the domain.
 
+use std::mem;
+
 use secrecy::{ExposeSecret, SecretString};
 use shared::{
     clock::Time,
     env::is_name,
     fields::Violations,
     ids::new_id,
+    once::Once,
     pb::auth::{
         IssueServiceTokenRequest, LoginRequest, RegisterRequest, Tokens, ValidateTokenResponse,
     },
@@ -16,6 +19,7 @@ use crate::{
     api::sessions::{Begun, narrow},
     error::Error,
     passwords::Password,
+    request_ids::RequestIds,
     services::{MOST_SECRET, SecretHash},
     sessions::{ClientLabel, RefreshToken},
     users::{Email, ImageUrl, User, Username, name_key},
@@ -28,22 +32,36 @@ const MAX_REFRESH_TOKEN: usize = 4_096;
 /// How access tokens are presented (RFC 6750).
 pub(super) const TOKEN_TYPE: &str = "Bearer";
 
-/// An account that shall be opened, and its password.
+/// A registration, parsed.
+pub(super) struct Registration {
+    /// The account that shall be opened.
+    pub(super) user: User,
+    pub(super) password: Password,
+    /// What it is known again by, if it may be repeated.
+    pub(super) once: Option<Once>,
+}
+
+/// Who registers, and by which password.
 pub(super) fn parse_register(
-    request: RegisterRequest,
+    mut request: RegisterRequest,
+    request_ids: &RequestIds,
     now: Time,
-) -> Result<(User, Password), Error> {
+) -> Result<Registration, Error> {
     let mut violations = Violations::new();
-    let username = violations.check("username", Username::parse(request.username));
-    let email = violations.check("email", Email::parse(request.email));
-    let password = Password::chosen(request.password, username.as_ref(), email.as_ref());
+    let password = mem::take(&mut request.password);
+    let username = violations.check("username", Username::parse(request.username.clone()));
+    let email = violations.check("email", Email::parse(request.email.clone()));
+    let password = Password::chosen(password, username.as_ref(), email.as_ref());
     let password = violations.check("password", password);
-    let image_url = violations.check("image_url", ImageUrl::parse(request.image_url));
+    let image_url = violations.check("image_url", ImageUrl::parse(request.image_url.clone()));
+    let owner = username.as_ref().map(|username| request_ids.owner_of(username));
+    let once =
+        request_ids.digests().once(owner.unwrap_or_default(), &request, &mut violations).flatten();
     let whole = (|| {
         let (username, email, image_url) = (username?, email?, image_url?);
         let id = new_id(now);
         let user = User { id, username, email, image_url, create_time: now, update_time: now };
-        Some((user, password?))
+        Some(Registration { user, password: password?, once })
     })();
     Ok(violations.finish(whole)?)
 }

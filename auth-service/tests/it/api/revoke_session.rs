@@ -1,7 +1,8 @@
 //! `UserService.RevokeSession`.
 
-use e2e::{AuthServer, Engine, load::with_id, on_every_engine, refused};
+use e2e::{AuthServer, Engine, clock, load::with_id, on_every_engine, refused};
 use shared::pb::auth::RevokeSessionRequest;
+use tokio::task::JoinSet;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
@@ -12,10 +13,17 @@ on_every_engine!(
     a_session_may_end_itself,
     a_foreign_session_is_none_byte_for_byte,
     an_id_has_one_form,
+    an_end_that_is_repeated_is_made_once,
+    of_the_same_end_at_the_same_moment_all_are_one,
 );
 
 fn revoke(id: &str) -> RevokeSessionRequest {
     RevokeSessionRequest { id: id.to_owned(), ..Default::default() }
+}
+
+/// The same with this `request_id`.
+fn once(id: &str, request_id: &str) -> RevokeSessionRequest {
+    RevokeSessionRequest { id: id.to_owned(), request_id: request_id.to_owned() }
 }
 
 async fn a_session_that_is_revoked_ends_at_once(on: Engine) {
@@ -81,5 +89,57 @@ async fn an_id_has_one_form(on: Engine) {
     for bad in ["", "x", " ", &id.simple().to_string(), &id.urn().to_string(), &"a".repeat(36)] {
         assert_eq!(invalid(ann.users.revoke_session(revoke(bad)).await), ["id"], "{bad}");
     }
+    for bad in ["x", &Uuid::nil().to_string(), &id.simple().to_string(), &"0".repeat(100_000)] {
+        let request = once(&phone.session_id, bad);
+        assert_eq!(invalid(ann.users.revoke_session(request).await), ["request_id"]);
+        assert_eq!(invalid(ann.users.revoke_session(once("", bad)).await), ["id", "request_id"]);
+    }
     assert_eq!(reason(&server, &phone.access_token).await, "");
+}
+
+async fn an_end_that_is_repeated_is_made_once(on: Engine) {
+    let server = AuthServer::start_on(on).await;
+    let mut ann = server.register("ann").await;
+    let mut bob = server.register("bob").await;
+    let (phone, laptop) = (session(&server, "ann").await, session(&server, "ann").await);
+    let id = Uuid::new_v4().to_string();
+    for _ in 0..3 {
+        ann.users.revoke_session(once(&phone.session_id, &id)).await.unwrap();
+    }
+    let other = refused(ann.users.revoke_session(once(&laptop.session_id, &id)).await);
+    assert_eq!(other.kind(), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    assert_eq!(reason(&server, &laptop.access_token).await, "");
+    let foreign = refused(bob.users.revoke_session(once(&phone.session_id, &id)).await);
+    assert_eq!(foreign.kind(), (Code::NotFound, "SESSION_NOT_FOUND"), "it is ann's id");
+
+    let server = server.restart_with([]).await;
+    let mut ann = server.bearer(&ann.token);
+    ann.users.revoke_session(once(&phone.session_id, &id)).await.unwrap();
+    let anew = Uuid::new_v4().to_string();
+    let gone = refused(ann.users.revoke_session(once(&phone.session_id, &anew)).await);
+    assert_eq!(gone.kind(), (Code::NotFound, "SESSION_NOT_FOUND"));
+
+    let mut caller = server.bearer(&laptop.access_token);
+    caller.users.revoke_session(once(&laptop.session_id, &anew)).await.unwrap();
+    let ended = refused(caller.users.revoke_session(once(&laptop.session_id, &anew)).await);
+    assert_eq!(ended.kind(), (Code::Unauthenticated, "TOKEN_REVOKED"));
+    ann.users.revoke_session(once(&laptop.session_id, &anew)).await.unwrap();
+}
+
+async fn of_the_same_end_at_the_same_moment_all_are_one(on: Engine) {
+    let (place, clock) = (on.place("auth").await, clock());
+    let first = AuthServer::start_at(place.clone(), clock.clone(), []).await;
+    let second = AuthServer::start_at(place, clock, []).await;
+    let ann = first.register("ann").await;
+    let phone = session(&second, "ann").await;
+    let request = once(&phone.session_id, &Uuid::new_v4().to_string());
+    let mut calls = JoinSet::new();
+    for number in 0..64 {
+        let server = if number % 2 == 0 { &first } else { &second };
+        let (mut ann, request) = (ann.at(server.channel()), request.clone());
+        calls.spawn(async move { ann.users.revoke_session(request).await });
+    }
+    for answer in calls.join_all().await {
+        answer.unwrap();
+    }
 }

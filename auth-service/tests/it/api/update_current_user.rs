@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use e2e::{AuthServer, Engine, PASSWORD, on_every_engine, refused};
+use e2e::{AuthServer, Engine, PASSWORD, Person, clock, on_every_engine, refused};
+use prost::Message;
 use prost_types::FieldMask;
 use shared::pb::auth::{UpdateCurrentUserRequest, User};
+use tokio::task::JoinSet;
 use tonic::Code;
+use uuid::Uuid;
 
 use super::{bad_emails, bad_image_urls, bad_usernames, invalid, me};
 
@@ -14,6 +17,9 @@ on_every_engine!(
     no_mask_means_what_is_filled_and_a_star_everything,
     every_violation_is_reported_and_nothing_changes,
     a_name_and_an_address_need_the_password_and_a_picture_does_not,
+    a_change_that_is_repeated_is_made_once,
+    of_the_same_change_at_the_same_moment_one_is_made,
+    everybody_has_their_own_request_ids,
 );
 
 pub(super) fn update(user: &User, paths: &[&str], password: &str) -> UpdateCurrentUserRequest {
@@ -35,6 +41,16 @@ fn other() -> User {
         create_time: None,
         update_time: None,
     }
+}
+
+/// The same with this id.
+fn once(request: UpdateCurrentUserRequest, request_id: &str) -> UpdateCurrentUserRequest {
+    UpdateCurrentUserRequest { request_id: request_id.to_owned(), ..request }
+}
+
+/// Changes the caller, and shows the whole answer.
+async fn changed(person: &mut Person, request: UpdateCurrentUserRequest) -> Vec<u8> {
+    person.users.update_current_user(request).await.unwrap().into_inner().encode_to_vec()
 }
 
 async fn the_mask_says_what_changes(on: Engine) {
@@ -108,6 +124,11 @@ async fn every_violation_is_reported_and_nothing_changes(on: Engine) {
     assert_eq!(invalid(answer).len(), 20, "no more are reported");
     let nothing = UpdateCurrentUserRequest::default();
     assert_eq!(invalid(ann.users.update_current_user(nothing).await), ["update_mask"]);
+    for request_id in ["x", "00000000-0000-0000-0000-000000000000", &"0".repeat(100_000)] {
+        let bad = once(update(&other(), &["*"], ""), request_id);
+        let fields = ["current_password", "request_id"];
+        assert_eq!(invalid(ann.users.update_current_user(bad).await), fields);
+    }
     assert_eq!(me(&mut ann).await, ann.user);
 }
 
@@ -125,4 +146,66 @@ async fn a_name_and_an_address_need_the_password_and_a_picture_does_not(on: Engi
     ann.users.update_current_user(update(&other(), &["image_url"], "")).await.unwrap();
     let ignored = update(&User::default(), &["image_url"], "not the password");
     ann.users.update_current_user(ignored).await.unwrap();
+}
+
+async fn a_change_that_is_repeated_is_made_once(on: Engine) {
+    let server = AuthServer::start_on(on).await;
+    let mut ann = server.register("ann").await;
+    let (id, request) = (Uuid::new_v4().to_string(), update(&other(), &["*"], PASSWORD));
+    let first = changed(&mut ann, once(request.clone(), &id)).await;
+    server.clock.advance(Duration::from_secs(1));
+    let picture = User { image_url: "https://example.org/later".to_owned(), ..other() };
+    changed(&mut ann, update(&picture, &["image_url"], "")).await;
+    let now = me(&mut ann).await;
+
+    assert_eq!(changed(&mut ann, once(request.clone(), &id)).await, first);
+    let wrong = once(update(&other(), &["*"], "not the password"), &id);
+    let wrong = refused(ann.users.update_current_user(wrong).await);
+    assert_eq!(wrong.kind(), (Code::Unauthenticated, "INVALID_CREDENTIALS"));
+    for another in [
+        update(&other(), &["username", "email", "image_url"], PASSWORD),
+        update(&other(), &["image_url"], ""),
+        update(&User { username: "third".to_owned(), ..other() }, &["*"], PASSWORD),
+    ] {
+        let reused = refused(ann.users.update_current_user(once(another, &id)).await);
+        assert_eq!(reused.kind(), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    }
+    assert_eq!(me(&mut ann).await, now, "nothing more is changed");
+
+    let server = server.restart_with([]).await;
+    let mut ann = server.bearer(&ann.token);
+    assert_eq!(changed(&mut ann, once(request, &id)).await, first);
+    assert_eq!(me(&mut ann).await, now);
+}
+
+async fn of_the_same_change_at_the_same_moment_one_is_made(on: Engine) {
+    let (place, clock) = (on.place("auth").await, clock());
+    let first = AuthServer::start_at(place.clone(), clock.clone(), []).await;
+    let second = AuthServer::start_at(place, clock, []).await;
+    let ann = first.register("ann").await;
+    let request = once(update(&other(), &["image_url"], ""), &Uuid::new_v4().to_string());
+    let mut calls = JoinSet::new();
+    for number in 0..64 {
+        let server = if number % 2 == 0 { &first } else { &second };
+        let (mut ann, request) = (ann.at(server.channel()), request.clone());
+        let clock = first.clock.clone();
+        calls.spawn(async move {
+            clock.advance(Duration::from_millis(1));
+            changed(&mut ann, request).await
+        });
+    }
+    let mut answers = calls.join_all().await;
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+}
+
+async fn everybody_has_their_own_request_ids(on: Engine) {
+    let server = AuthServer::start_on(on).await;
+    let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
+    let request = once(update(&other(), &["image_url"], ""), &Uuid::new_v4().to_string());
+    let of_ann = changed(&mut ann, request.clone()).await;
+    let of_bob = changed(&mut bob, request.clone()).await;
+    assert_ne!(of_ann, of_bob);
+    assert_eq!(changed(&mut ann, request.clone()).await, of_ann);
+    assert_eq!(changed(&mut bob, request).await, of_bob);
 }

@@ -24,7 +24,7 @@ async fn an_account_is_kept_as_it_was_given<DB: Engine>(scene: Scene<DB>) {
         ..scene.user("Ann-Marie_0.9", "Ann.O'Marie+{$1}@Example.ORG")
     };
     let stored = hash("$argon2id$v=19$'; drop table users; -- 🦀");
-    scene.store.register(user.clone(), stored.clone()).await.unwrap();
+    scene.store.register(user.clone(), stored.clone(), None).await.unwrap();
     let second = scene.second_store().await;
     for store in [&*scene.store, &second] {
         for key in ["ann-marie_0.9", "ann.o'marie+{$1}@example.org"] {
@@ -46,7 +46,7 @@ async fn a_name_and_an_address_belong_to_the_first<DB: Engine>(scene: Scene<DB>)
         ("ANN", "ANN@example.com", Refusal::UsernameTaken),
     ] {
         let other = scene.user(name, email);
-        let refused = scene.store.register(other.clone(), hash("other")).await;
+        let refused = scene.store.register(other.clone(), hash("other"), None).await;
         assert_eq!(refusal(refused), expected, "{name} {email}");
         let missing = scene.store.account(&scene.caller(&other)).await;
         assert_eq!(refusal(missing), Refusal::SessionEnded);
@@ -64,12 +64,12 @@ async fn of_many_at_the_same_moment_one_gets_the_name<DB: Engine>(scene: Scene<D
     for number in 0..40 {
         let user = scene.user(["ann", "Ann"][number / 2 % 2], &format!("{number}@example.com"));
         let store = if number % 2 == 0 { (*scene.store).clone() } else { second.clone() };
-        calls.spawn(async move { (user.clone(), store.register(user, hash("x")).await) });
+        calls.spawn(async move { (user.clone(), store.register(user, hash("x"), None).await) });
     }
     let mut winners = Vec::new();
     for (user, answer) in calls.join_all().await {
         match answer {
-            Ok(()) => winners.push(user),
+            Ok(None) => winners.push(user),
             refused => {
                 assert_eq!(refusal(refused), Refusal::UsernameTaken);
                 assert_eq!(scene.named(&user.email.key()).await, None);

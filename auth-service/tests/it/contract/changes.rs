@@ -65,16 +65,16 @@ async fn a_change_touches_what_it_names<DB: Engine>(scene: Scene<DB>) {
     ] {
         let now = scene.later();
         expected = User { update_time: now, ..after };
-        let changed = scene.store.update_user(&ann, change.clone(), Some(0)).await;
+        let changed = scene.store.update_user(&ann, change.clone(), Some(0), None).await;
         assert_eq!(changed.unwrap(), expected);
         let account = scene.second_store().await.account(&ann).await.unwrap();
         assert_eq!((&account.user, account.password_hash), (&expected, hash("ann")));
 
         scene.later();
-        let same = scene.store.update_user(&ann, change, None).await.unwrap();
+        let same = scene.store.update_user(&ann, change, None, None).await.unwrap();
         assert_eq!(same, expected, "what changes nothing is no change");
     }
-    let nothing = scene.store.update_user(&ann, UserChange::default(), None).await.unwrap();
+    let nothing = scene.store.update_user(&ann, UserChange::default(), None, None).await.unwrap();
     assert_eq!(nothing, expected);
 }
 
@@ -87,9 +87,9 @@ async fn a_change_touches_nobody_else<DB: Engine>(scene: Scene<DB>) {
         email: Some(email("other@example.com")),
         image_url: Some(image_url("https://example.org/")),
     };
-    scene.store.update_user(&ann, all, None).await.unwrap();
-    scene.store.update_user(&ann, rename("ann"), None).await.unwrap();
-    let refused = scene.store.update_user(&ann, rename("bob"), None).await;
+    scene.store.update_user(&ann, all, None, None).await.unwrap();
+    scene.store.update_user(&ann, rename("ann"), None, None).await.unwrap();
+    let refused = scene.store.update_user(&ann, rename("bob"), None, None).await;
     assert_eq!(refusal(refused), Refusal::UsernameTaken);
     let account = scene.store.account(&caller).await.unwrap();
     assert_eq!((&account.user, account.password_hash), (&bob, hash("bob")));
@@ -100,11 +100,12 @@ async fn a_change_touches_nobody_else<DB: Engine>(scene: Scene<DB>) {
 
 async fn a_new_name_frees_the_old_one<DB: Engine>(scene: Scene<DB>) {
     let (_, ann) = scene.register("ann").await;
-    let renamed = scene.store.update_user(&ann, rename("Anna"), None).await.unwrap();
+    let renamed = scene.store.update_user(&ann, rename("Anna"), None, None).await.unwrap();
     assert_eq!(scene.named("ann").await, None);
     assert_eq!(scene.named("anna").await.as_ref(), Some(&renamed));
     assert_eq!(scene.named("ann@example.com").await.as_ref(), Some(&renamed));
-    let moved = scene.store.update_user(&ann, readdress("A@example.org"), None).await.unwrap();
+    let moved =
+        scene.store.update_user(&ann, readdress("A@example.org"), None, None).await.unwrap();
     assert_eq!(scene.named("ann@example.com").await, None);
     assert_eq!(scene.named("a@example.org").await.as_ref(), Some(&moved));
     let (second, _) = scene.register("ann").await;
@@ -114,8 +115,9 @@ async fn a_new_name_frees_the_old_one<DB: Engine>(scene: Scene<DB>) {
 
 async fn a_name_may_change_its_case<DB: Engine>(scene: Scene<DB>) {
     let (_, ann) = scene.register("ann").await;
-    scene.store.update_user(&ann, rename("ANN"), None).await.unwrap();
-    let changed = scene.store.update_user(&ann, readdress("Ann@example.com"), None).await.unwrap();
+    scene.store.update_user(&ann, rename("ANN"), None, None).await.unwrap();
+    let changed =
+        scene.store.update_user(&ann, readdress("Ann@example.com"), None, None).await.unwrap();
     assert_eq!((changed.username.as_str(), changed.email.as_str()), ("ANN", "Ann@example.com"));
     for key in ["ann", "ann@example.com"] {
         assert_eq!(scene.named(key).await.as_ref(), Some(&changed));
@@ -134,7 +136,7 @@ async fn a_refused_change_changes_nothing<DB: Engine>(scene: Scene<DB>) {
         (half, Refusal::EmailTaken),
         (other_half, Refusal::UsernameTaken),
     ] {
-        let refused = scene.store.update_user(&caller, change, None).await;
+        let refused = scene.store.update_user(&caller, change, None, None).await;
         assert_eq!(refusal(refused), expected);
     }
     assert_eq!(scene.store.account(&caller).await.unwrap().user, ann);
@@ -155,12 +157,12 @@ async fn a_change_holds_for_the_password_that_was_checked<DB: Engine>(scene: Sce
     let (made, ann) = scene.register("ann").await;
     scene.store.change_password(&ann, 0, hash("new")).await.unwrap();
     for stale in [-1, 0, 2] {
-        let late = scene.store.update_user(&ann, rename("other"), Some(stale)).await;
+        let late = scene.store.update_user(&ann, rename("other"), Some(stale), None).await;
         assert_eq!(refusal(late), Refusal::PasswordChanged);
     }
     assert_eq!(scene.store.account(&ann).await.unwrap().user, made);
     assert_eq!(scene.named("other").await, None);
-    scene.store.update_user(&ann, rename("other"), Some(1)).await.unwrap();
+    scene.store.update_user(&ann, rename("other"), Some(1), None).await.unwrap();
 }
 
 async fn of_changes_at_the_same_moment_no_two_get_one_name<DB: Engine>(scene: Scene<DB>) {
@@ -176,7 +178,7 @@ async fn of_changes_at_the_same_moment_no_two_get_one_name<DB: Engine>(scene: Sc
         let change =
             UserChange { email: Some(email(&format!("{number}@x.org"))), ..rename(wanted) };
         let store = if number % 3 == 0 { (*scene.store).clone() } else { second.clone() };
-        calls.spawn(async move { (number, store.update_user(&caller, change, None).await) });
+        calls.spawn(async move { (number, store.update_user(&caller, change, None, None).await) });
     }
     let mut winners = Vec::new();
     for (number, answer) in calls.join_all().await {
@@ -197,7 +199,7 @@ async fn of_changes_at_the_same_moment_no_two_get_one_name<DB: Engine>(scene: Sc
 async fn an_account_that_is_gone_is_not_changed<DB: Engine>(scene: Scene<DB>) {
     let nobody = scene.caller(&scene.user("bob", "bob@example.com"));
     for change in [rename("bob"), picture("https://example.org/"), UserChange::default()] {
-        let refused = scene.store.update_user(&nobody, change, None).await;
+        let refused = scene.store.update_user(&nobody, change, None, None).await;
         assert_eq!(refusal(refused), Refusal::SessionEnded);
     }
     assert_eq!(scene.named("bob").await, None);

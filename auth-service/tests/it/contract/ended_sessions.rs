@@ -27,10 +27,10 @@ async fn refusals<DB: Engine>(scene: &Scene<DB>, caller: &Caller) -> Vec<Refusal
     let fails = async |answer: Result<(), Error>| refusal(answer);
     vec![
         fails(store.account(caller).await.map(drop)).await,
-        fails(store.update_user(caller, rename, None).await.map(drop)).await,
+        fails(store.update_user(caller, rename, None, None).await.map(drop)).await,
         fails(store.change_password(caller, 0, hash("new")).await).await,
-        fails(store.revoke_session(caller, caller.session_id()).await).await,
-        fails(store.revoke_session(caller, Uuid::new_v4()).await).await,
+        fails(store.revoke_session(caller, caller.session_id(), None).await).await,
+        fails(store.revoke_session(caller, Uuid::new_v4(), None).await).await,
         fails(store.revoke_other_sessions(caller).await.map(drop)).await,
     ]
 }
@@ -65,12 +65,12 @@ fn caused(cause: &str, callers: &[&Caller]) -> Vec<(Uuid, String)> {
 async fn a_session_ends_one_of_the_same_user<DB: Engine>(scene: Scene<DB>) {
     let (ann, phone) = scene.register("ann").await;
     let (laptop, tablet) = (scene.log_in(&ann).await, scene.log_in(&ann).await);
-    scene.store.revoke_session(&phone, laptop.session_id()).await.unwrap();
+    scene.store.revoke_session(&phone, laptop.session_id(), None).await.unwrap();
     assert_alive(&scene, &[&phone, &tablet]).await;
     assert_ended(&scene, &[&laptop]).await;
-    let again = scene.store.revoke_session(&phone, laptop.session_id()).await;
+    let again = scene.store.revoke_session(&phone, laptop.session_id(), None).await;
     assert_eq!(refusal(again), Refusal::SessionNotFound);
-    scene.store.revoke_session(&phone, phone.session_id()).await.unwrap();
+    scene.store.revoke_session(&phone, phone.session_id(), None).await.unwrap();
     assert_alive(&scene, &[&tablet]).await;
     assert_ended(&scene, &[&laptop, &phone]).await;
     assert_eq!(causes(&scene).await, caused("SESSION", &[&laptop, &phone]));
@@ -85,7 +85,7 @@ async fn what_is_somebody_elses_can_not_be_ended<DB: Engine>(scene: Scene<DB>) {
     let (other, token) = scene.log_in_with_token(&bob).await;
     for id in [caller.session_id(), other.session_id(), bob.id, Uuid::nil(), new_id(scene.later())]
     {
-        let refused = scene.store.revoke_session(&ann, id).await;
+        let refused = scene.store.revoke_session(&ann, id, None).await;
         assert_eq!(refusal(refused), Refusal::SessionNotFound);
     }
     assert_eq!(scene.store.revoke_other_sessions(&ann).await.unwrap(), 0);
@@ -98,7 +98,7 @@ async fn a_session_that_has_ended_can_do_nothing<DB: Engine>(scene: Scene<DB>) {
     let (ann, phone) = scene.register("ann").await;
     let (bob, _) = scene.register("bob").await;
     let (laptop, token) = scene.log_in_with_token(&ann).await;
-    scene.store.revoke_session(&phone, laptop.session_id()).await.unwrap();
+    scene.store.revoke_session(&phone, laptop.session_id(), None).await.unwrap();
     // One that never was, and one that is somebody else's, with this one's user.
     let never = scene.caller(&ann);
     assert_ended(&scene, &[&laptop, &never, &scene.caller(&bob)]).await;

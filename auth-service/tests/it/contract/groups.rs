@@ -27,7 +27,7 @@ async fn each_write_of_a_group_has_its_own_answer<DB: Engine>(scene: Scene<DB>) 
         let user = scene.user(name, &format!("user{number}@example.com"));
         let store = scene.store.clone();
         calls.spawn(async move {
-            (number, user.clone(), store.register(user, hash(&number.to_string())).await)
+            (number, user.clone(), store.register(user, hash(&number.to_string()), None).await)
         });
     }
     for (number, user, answer) in calls.join_all().await {
@@ -53,7 +53,9 @@ async fn a_write_that_the_database_refuses_hurts_nobody_else<DB: Engine>(scene: 
         // An id that is there already breaks a constraint that no refusal stands for.
         user.id = if number == 10 { ann.id } else { new_id(scene.clock.now()) };
         let store = scene.store.clone();
-        calls.spawn(async move { (number, user.clone(), store.register(user, hash("x")).await) });
+        calls.spawn(
+            async move { (number, user.clone(), store.register(user, hash("x"), None).await) },
+        );
     }
     for (number, user, answer) in calls.join_all().await {
         let found = scene.named(&user.username.key()).await;
@@ -84,7 +86,7 @@ async fn processes_that_want_each_others_names_both_come_to_an_end<DB: Engine>(s
             };
             let store = if number % 2 == 0 { (*scene.store).clone() } else { second.clone() };
             let caller = caller.clone();
-            calls.spawn(async move { store.update_user(&caller, change, None).await });
+            calls.spawn(async move { store.update_user(&caller, change, None, None).await });
         }
         for answer in calls.join_all().await {
             if answer.is_err() {

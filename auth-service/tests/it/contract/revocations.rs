@@ -49,7 +49,7 @@ async fn each_cause_is_written_down<DB: Engine>(scene: Scene<DB>) {
     scene.clock.advance(Duration::from_secs(61));
     refresh(store, &[successors("one")], &token).await.unwrap_err();
     let caller_of_all = scene.log_in(&ann).await;
-    store.revoke_session(&caller_of_all, caller_of_all.session_id()).await.unwrap();
+    store.revoke_session(&caller_of_all, caller_of_all.session_id(), None).await.unwrap();
     let caller_of_all = scene.log_in(&ann).await;
     store.revoke_other_sessions(&caller_of_all).await.unwrap();
     scene.log_in(&ann).await;
@@ -89,7 +89,7 @@ async fn a_revocation_lasts_as_long_as_the_last_token<DB: Engine>(scene: Scene<D
     scene.clock.set(scene.clock.now().minus(Duration::from_hours(2)));
     let again = refresh(&scene.store, &[successors("one")], &token).await.unwrap();
     assert_eq!(again.0.session.token_expire_time, last);
-    scene.store.revoke_session(&caller, caller.session_id()).await.unwrap();
+    scene.store.revoke_session(&caller, caller.session_id(), None).await.unwrap();
     assert_eq!(scene.revoked().await, [(caller.session_id(), "SESSION".to_owned(), last)]);
 
     add_service(&scene, "task-service").await;
@@ -104,11 +104,11 @@ async fn of_tokens_that_are_long_dead_nobody_need_hear<DB: Engine>(scene: Scene<
     let (just, dead) = (scene.log_in(&ann).await, scene.log_in(&ann).await);
     let by = scene.log_in(&ann).await;
     scene.clock.advance((LIVES.token + GRACE).saturating_sub(TICK));
-    scene.store.revoke_session(&by, just.session_id()).await.unwrap();
+    scene.store.revoke_session(&by, just.session_id(), None).await.unwrap();
     let told = scene.revoked().await;
     assert_eq!(told.len(), 1);
     scene.clock.advance(TICK);
-    scene.store.revoke_session(&by, dead.session_id()).await.unwrap();
+    scene.store.revoke_session(&by, dead.session_id(), None).await.unwrap();
     scene.store.account(&dead).await.unwrap_err();
     assert_eq!(scene.revoked().await, told);
     assert_eq!(scene.head().await, 1);
@@ -120,7 +120,7 @@ async fn revoke<DB: Engine>(scene: &Scene<DB>, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();
     for _ in 0..count {
         let caller = scene.log_in(&user).await;
-        scene.store.revoke_session(&caller, caller.session_id()).await.unwrap();
+        scene.store.revoke_session(&caller, caller.session_id(), None).await.unwrap();
         ids.push(caller.session_id());
     }
     ids

@@ -51,7 +51,7 @@ async fn follow<DB: Engine>(store: SqlStore<DB>, stop: Arc<AtomicBool>) -> BTree
 /// Ends these sessions, one after another.
 async fn end<DB: Engine>(store: SqlStore<DB>, callers: Vec<Caller>) {
     for caller in callers {
-        store.revoke_session(&caller, caller.session_id()).await.unwrap();
+        store.revoke_session(&caller, caller.session_id(), None).await.unwrap();
     }
 }
 
