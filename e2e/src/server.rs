@@ -138,6 +138,11 @@ impl AuthServer {
         operate(&self.config(), &self.clock, line, input).await
     }
 
+    /// A number that it shows to Prometheus.
+    pub async fn metric(&self, name: &str) -> f64 {
+        self.server.metric(name).await
+    }
+
     /// Where it answers.
     #[must_use]
     pub fn url(&self) -> String {
@@ -230,6 +235,12 @@ impl TaskServer {
     /// A number that it shows to Prometheus.
     pub async fn metric(&self, name: &str) -> f64 {
         self.server.metric(name).await
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.addr)
     }
 
     /// Ends the server, and starts another on the same database.

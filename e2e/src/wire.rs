@@ -10,6 +10,9 @@ use tokio::{
     },
     sync::watch,
 };
+use tonic::transport::{Channel, Endpoint};
+
+use crate::until;
 
 /// Another way to a server, for whoever shall lose it.
 #[derive(Debug)]
@@ -54,9 +57,23 @@ impl Wire {
         format!("http://{}", self.addr)
     }
 
+    /// A channel to the server by way of it, which connects when it is used.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.url()).expect("a URL").connect_lazy()
+    }
+
     /// Has it do this from now on.
     pub fn set(&self, state: State) {
         self.state.send_replace(state);
+    }
+
+    /// Cuts it, and waits until every connection has ended. Then it carries again.
+    pub async fn break_off(&self) {
+        self.set(State::Cut);
+        // Each connection has a receiver, and so has whoever waits for new ones.
+        until("connections end", async || self.state.receiver_count() == 1).await;
+        self.set(State::Whole);
     }
 
     /// Has new connections end at another server.

@@ -3,15 +3,16 @@
 //! Read in this order: [`trust`] verifies access tokens offline and is the only maker of a
 //! [`trust::Caller`]; [`database`] is the one way to SQLite and PostgreSQL, and [`once`] has what may be
 //! asked for again done once; [`server`] is the shell that both services run in, and [`metrics`] are what
-//! it counts. The rest is small: [`pb`] are the wire types, [`status`], [`fields`]
-//! and [`mask`] say what is wrong with a call, [`mod@env`] reads settings, [`clock`] is the time and
-//! [`ids`] follow it.
+//! it counts; [`client`] is for those who call them. The rest is small: [`pb`] are the wire types,
+//! [`status`], [`fields`] and [`mask`] say what is wrong with a call, [`mod@env`] reads settings,
+//! [`clock`] is the time and [`ids`] follow it.
 
 pub mod trust;
 pub mod database;
 pub mod once;
 pub mod server;
 pub mod metrics;
+pub mod client;
 pub mod telemetry;
 pub mod pb;
 pub mod status;
@@ -20,5 +21,6 @@ pub mod mask;
 pub mod env;
 pub mod clock;
 pub mod ids;
+mod backoff;
 #[cfg(feature = "testing")]
 pub mod testing;

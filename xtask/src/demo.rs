@@ -7,6 +7,7 @@ use std::fmt::Display;
 use auth_service::config::Config as AuthConfig;
 use prost_types::FieldMask;
 use shared::{
+    client::{Client, Policy, Session},
     clock::Clock,
     env::Env,
     pb::{
@@ -24,14 +25,15 @@ use shared::{
 use task_service::config::Config as TaskConfig;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
-    Code, Response, Status,
+    Code, Status,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
+use uuid::Uuid;
 
 use crate::{
     Failure,
-    call::{PASSWORD, login, with},
+    call::{PASSWORD, login},
     credential::register,
     up::healthy,
 };
@@ -42,6 +44,9 @@ struct Service {
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), Failure>>,
 }
+
+/// Somebody at task-service.
+type Tasks = TaskServiceClient<Channel>;
 
 pub(crate) async fn run() -> Result<(), Failure> {
     let data = tempfile::tempdir()?;
@@ -72,16 +77,18 @@ pub(crate) async fn run() -> Result<(), Failure> {
     sessions::show(&auth.channel, &task.channel, &secret).await?;
     auth.stop().await?;
     println!("\nauth-service is stopped; task-service goes on, for it asks nobody");
-    let mut tasks = TaskServiceClient::new(task.channel.clone());
-    let mine = tasks.list_tasks(with(&ann, ListTasksRequest::default())).await?.into_inner();
+    let tasks = TaskServiceClient::new(task.channel.clone());
+    let list = ListTasksRequest::default();
+    let mine = ann.read(&tasks, TaskServiceClient::list_tasks, list).await?;
     said("ListTasks", "as ann", format!("{} task", mine.tasks.len()));
     task.stop().await
 }
 
 /// Two people register and log in, and somebody tries to be one of them.
-async fn accounts(channel: &Channel) -> Result<(String, String), Failure> {
+async fn accounts(channel: &Channel) -> Result<(Client, Client), Failure> {
     let mut auth = AuthServiceClient::new(channel.clone());
-    let mut tokens = Vec::new();
+    let nobody = Client::anonymous(Policy::default());
+    let mut people = Vec::new();
     for username in ["ann", "eve"] {
         let request = RegisterRequest {
             username: username.to_owned(),
@@ -90,60 +97,71 @@ async fn accounts(channel: &Channel) -> Result<(String, String), Failure> {
             image_url: String::new(),
             ..Default::default()
         };
-        let user = auth.register(request).await?.into_inner().user.unwrap_or_default();
-        said("Register", username, format!("user {}", user.id));
+        let answer = nobody.write(&auth, AuthServiceClient::register, request).await?;
+        said("Register", username, format!("user {}", answer.user.unwrap_or_default().id));
         let answer = auth.login(login(username, PASSWORD)).await?.into_inner();
-        tokens.push(answer.tokens.unwrap_or_default().access_token);
+        let tokens = answer.tokens.unwrap_or_default();
+        let session = Session::new(tokens, channel.clone(), Clock::system())?;
+        people.push(Client::new(session, Policy::default()));
         said("Login", username, "an access token, good for 15 minutes");
     }
     let wrong = auth.login(login("ann@example.com", "a wrong password")).await;
     refused("Login", "ann@example.com, a wrong password", wrong, Code::Unauthenticated)?;
 
-    let mut users = UserServiceClient::new(channel.clone());
-    let (ann, eve) = (tokens.remove(0), tokens.remove(0));
-    let me = users.get_current_user(with(&ann, GetCurrentUserRequest {})).await?.into_inner();
+    let users = UserServiceClient::new(channel.clone());
+    let (ann, eve) = (people.remove(0), people.remove(0));
+    let get = UserServiceClient::get_current_user;
+    let me = ann.read(&users, get, GetCurrentUserRequest {}).await?;
     said("GetCurrentUser", "as ann", me.user.unwrap_or_default().email);
     Ok((ann, eve))
 }
 
 /// What ann does with her tasks, and what eve can not do with them.
-async fn work(channel: &Channel, ann: &str, eve: &str) -> Result<(), Failure> {
+async fn work(channel: &Channel, ann: &Client, eve: &Client) -> Result<(), Failure> {
     println!();
-    let mut projects = ProjectServiceClient::new(channel.clone());
+    let projects = ProjectServiceClient::new(channel.clone());
     let mut tasks = TaskServiceClient::new(channel.clone());
     let project = Project { title: "Home".to_owned(), ..Project::default() };
-    let request = with(ann, CreateProjectRequest { project: Some(project), ..Default::default() });
-    let project = projects.create_project(request).await?.into_inner().project.unwrap_or_default();
+    let home = CreateProjectRequest { project: Some(project), ..Default::default() };
+    let created = ann.write(&projects, ProjectServiceClient::create_project, home).await?;
+    let project = created.project.unwrap_or_default();
     said("CreateProject", "Home", format!("project {}", project.id));
 
+    let task = create(ann, &tasks, &project).await?;
+    let done = UpdateTaskRequest {
+        task: Some(Task { status: TaskStatus::Completed.into(), ..task.clone() }),
+        update_mask: Some(FieldMask { paths: vec!["status".to_owned()] }),
+        ..Default::default()
+    };
+    let update = TaskServiceClient::update_task;
+    let changed = ann.write(&tasks, update, done.clone()).await?.task.unwrap_or_default();
+    said("UpdateTask", "status", format!("{:?}, etag {}", changed.status(), changed.etag));
+    let stale = ann.write(&tasks, update, done).await;
+    refused("UpdateTask", "status, with the etag from before", stale, Code::Aborted)?;
+
+    let get = GetTaskRequest { id: task.id };
+    let foreign = eve.read(&tasks, TaskServiceClient::get_task, get.clone()).await;
+    refused("GetTask", "ann's, as eve", foreign, Code::NotFound)?;
+    refused("GetTask", "ann's, as nobody", tasks.get_task(get).await, Code::Unauthenticated)?;
+    let delete = DeleteProjectRequest { id: project.id, ..DeleteProjectRequest::default() };
+    let kept = ann.write(&projects, ProjectServiceClient::delete_project, delete).await;
+    refused("DeleteProject", "Home", kept, Code::FailedPrecondition)
+}
+
+/// A task in a project.
+async fn create(ann: &Client, tasks: &Tasks, project: &Project) -> Result<Task, Failure> {
     let task = Task {
         project_id: project.id.clone(),
         title: "Water the plants 🌱".to_owned(),
         priority: TaskPriority::High.into(),
         ..Task::default()
     };
-    let request = with(ann, CreateTaskRequest { task: Some(task), ..Default::default() });
-    let task = tasks.create_task(request).await?.into_inner().task.unwrap_or_default();
+    let request_id = Uuid::new_v4().to_string();
+    let create = CreateTaskRequest { task: Some(task), request_id };
+    let created = ann.write(tasks, TaskServiceClient::create_task, create).await?;
+    let task = created.task.unwrap_or_default();
     said("CreateTask", &task.title, format!("task {}, etag {}", task.id, task.etag));
-
-    let done = UpdateTaskRequest {
-        task: Some(Task { status: TaskStatus::Completed.into(), ..task.clone() }),
-        update_mask: Some(FieldMask { paths: vec!["status".to_owned()] }),
-        ..Default::default()
-    };
-    let changed = tasks.update_task(with(ann, done.clone())).await?.into_inner().task;
-    let changed = changed.unwrap_or_default();
-    said("UpdateTask", "status", format!("{:?}, etag {}", changed.status(), changed.etag));
-    let stale = tasks.update_task(with(ann, done)).await;
-    refused("UpdateTask", "status, with the etag from before", stale, Code::Aborted)?;
-
-    let get = GetTaskRequest { id: task.id };
-    let foreign = tasks.get_task(with(eve, get.clone())).await;
-    refused("GetTask", "ann's, as eve", foreign, Code::NotFound)?;
-    refused("GetTask", "ann's, as nobody", tasks.get_task(get).await, Code::Unauthenticated)?;
-    let delete = DeleteProjectRequest { id: project.id, ..DeleteProjectRequest::default() };
-    let kept = projects.delete_project(with(ann, delete)).await;
-    refused("DeleteProject", "Home", kept, Code::FailedPrecondition)
+    Ok(task)
 }
 
 fn said(rpc: &str, what: &str, answer: impl Display) {
@@ -151,12 +169,7 @@ fn said(rpc: &str, what: &str, answer: impl Display) {
 }
 
 /// Shows a refusal. Any other answer is a failure of the demonstration.
-fn refused<T>(
-    rpc: &str,
-    what: &str,
-    answer: Result<Response<T>, Status>,
-    code: Code,
-) -> Result<(), Failure> {
+fn refused<T>(rpc: &str, what: &str, answer: Result<T, Status>, code: Code) -> Result<(), Failure> {
     match answer {
         Err(status) if status.code() == code => {
             let reason = status.get_details_error_info().map(|info| info.reason);

@@ -13,6 +13,10 @@ mod cut_off;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod contention;

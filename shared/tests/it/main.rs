@@ -1,5 +1,6 @@
 //! What other services lean on: which tokens are refused and how that looks from outside, how what
-//! the issuer says is learnt and kept, how writes reach the database, and what a server bears.
+//! the issuer says is learnt and kept, how writes reach the database, what a server bears, and when a
+//! client calls again.
 
 #[cfg(test)]
 mod support;
@@ -10,6 +11,8 @@ mod answers;
 mod bad_tokens;
 #[cfg(test)]
 mod bearer;
+#[cfg(test)]
+mod client;
 #[cfg(test)]
 mod door;
 #[cfg(test)]

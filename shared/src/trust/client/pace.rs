@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use uuid::Uuid;
 
-use crate::trust::Verifier;
+use crate::{
+    backoff::{Backoff, spread},
+    trust::Verifier,
+};
 
-/// The longest pause after the first failure; it doubles with each further one.
-const FIRST: Duration = Duration::from_millis(150);
-/// The longest pause at all. With the time to connect, a verifier is back within two seconds of its
-/// issuer.
-const MOST: Duration = Duration::from_millis(1500);
+/// With the time to connect, a verifier is back within two seconds of its issuer.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(150), most: Duration::from_millis(1500) };
 /// The longest pause when the issuer has understood and refused: trying again will hardly help.
 const REFUSED: Duration = Duration::from_secs(5);
 /// How long at least between two times that tokens hurry an attempt, however many they are.
@@ -27,35 +27,18 @@ impl Pace {
     /// The pause after one more failure.
     pub(super) fn failed(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        pause(self.failures, chance())
+        BACKOFF.pause(self.failures)
     }
 
     /// The pause after a refusal.
     pub(super) fn refused() -> Duration {
-        spread(REFUSED, chance())
+        spread(REFUSED)
     }
 
     /// An attempt did not fail.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }
-}
-
-/// How long to wait after this many failures in a row.
-fn pause(failures: u32, chance: f64) -> Duration {
-    let doublings = failures.saturating_sub(1);
-    spread(FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(MOST), chance)
-}
-
-/// Half of it to all of it: those who have been cut off together do not come back together.
-fn spread(most: Duration, chance: f64) -> Duration {
-    most.mul_f64(0.5 + chance / 2.0)
-}
-
-/// A number from 0 to 1.
-fn chance() -> f64 {
-    let [.., a, b, c, d] = Uuid::new_v4().into_bytes();
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
 /// Tokens that can not be decided upon may hurry an attempt, but seldom: anybody can make them.
@@ -82,6 +65,7 @@ impl Hurry {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use uuid::Uuid;
 
     use super::*;
     use crate::{
@@ -91,21 +75,12 @@ mod tests {
     };
 
     #[test]
-    fn pauses_grow_to_the_longest() {
-        let millis = |chance| [1, 2, 3, 4, 5, 6, 7].map(|it| pause(it, chance).as_millis());
-        assert_eq!(millis(1.0), [150, 300, 600, 1200, 1500, 1500, 1500]);
-        assert_eq!(millis(0.0), [75, 150, 300, 600, 750, 750, 750]);
-        assert_eq!(pause(u32::MAX, 1.0), MOST);
-    }
-
-    #[test]
-    fn pauses_are_spread_and_begin_anew_after_a_success() {
+    fn pauses_begin_anew_after_a_success() {
         let mut pace = Pace::default();
-        let pauses: Vec<Duration> = (0..50).map(|_| pace.failed()).skip(10).collect();
-        assert!(pauses.iter().all(|pause| (MOST / 2..=MOST).contains(pause)), "{pauses:?}");
-        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        let last = (0..10).map(|_| pace.failed()).last();
+        assert!(last.is_some_and(|pause| pause >= BACKOFF.most / 2));
         pace.succeeded();
-        assert!(pace.failed() <= FIRST);
+        assert!(pace.failed() <= BACKOFF.first);
         assert!((REFUSED / 2..=REFUSED).contains(&Pace::refused()));
     }
 
