@@ -29,9 +29,9 @@ impl Chance {
     }
 
     /// One of these.
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         let at = self.below(from.len());
-        *from.get(at).expect("there is one")
+        from.get(at).expect("there is one").clone()
     }
 }
 

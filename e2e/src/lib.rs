@@ -3,8 +3,9 @@
 //! [`AuthServer`] and [`TaskServer`] start the services as their programs do. A [`Person`] speaks to
 //! both as one user; [`refused`] takes a refusal apart. [`on_every_engine!`] runs a test on each
 //! database engine; [`postgres`] starts servers for that, and for tests that do them harm. [`program`]
-//! runs the programs themselves, and [`load`] ends them while they are busy. Everything here panics
-//! when a test can not be set up: use it in tests and nowhere else.
+//! runs the programs themselves, and [`load`] ends them while they are busy. A [`Chance`] chooses what
+//! a test does, the same in each run, and a [`lane`] is a client whose writes rest on each other.
+//! Everything here panics when a test can not be set up: use it in tests and nowhere else.
 #![expect(clippy::expect_used, reason = "a test that can not be set up shall fail at once")]
 #![expect(clippy::panic, reason = "the same")]
 #![expect(clippy::missing_panics_doc, reason = "everything here panics, as said above")]
@@ -12,6 +13,7 @@
 pub mod postgres;
 pub mod program;
 pub mod load;
+pub mod lane;
 mod chance;
 mod engine;
 mod operator;

@@ -237,12 +237,6 @@ impl TaskServer {
         self.server.metric(name).await
     }
 
-    /// Where it answers.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.server.addr)
-    }
-
     /// Ends the server, and starts another on the same database.
     pub async fn restart(self) -> Self {
         let Self { place, settings, clock, server } = self;

@@ -19,7 +19,6 @@ pub struct Keys {
 
 impl Keys {
     /// That a request is to be done once, if it says so; nothing if it does so malformed.
-    #[expect(clippy::option_option, reason = "malformed and left out are two things")]
     pub fn once<M: Repeatable>(
         &self,
         caller: &Caller,

@@ -56,7 +56,8 @@ pub async fn serve(
             store = SqlStore::<DB>::open(&config.database, config.quotas, clock.clone()) => store?,
             () = &mut shutdown => return Ok(()),
         };
-        serve_from(store, listeners.into(), config, clock, shutdown).await
+        // On the heap: it holds everything that serving needs.
+        Box::pin(serve_from(store, listeners.into(), config, clock, shutdown)).await
     })
 }
 

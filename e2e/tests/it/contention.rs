@@ -71,6 +71,7 @@ async fn while_locked<DB: database::Engine>(
 
 async fn locked(task: &TaskServer, meanwhile: impl Future<Output = ()>) {
     let settings = Settings::new("another process", &task.place.url).unwrap();
+    let meanwhile = Box::pin(meanwhile);
     on_engine!(settings, DB => while_locked::<DB>(&settings, meanwhile).await);
 }
 

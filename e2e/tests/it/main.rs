@@ -21,6 +21,12 @@ mod replicas;
 #[cfg(test)]
 mod contention;
 #[cfg(test)]
+mod once;
+#[cfg(test)]
+mod slow_commit;
+#[cfg(test)]
+mod watchers;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod database_tls;

@@ -22,19 +22,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long it takes no notice of other processes after the connection for that has failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// No statement here is long enough to be compiled or shared out among processes, though the planner
-/// may think so: it counts a step that is turned off as very dear.
+/// No statement here is long enough to be compiled, or shared out among processes, though the planner
+/// may think so: it does not know that a list shows few rows, as their number is bound, and it counts a
+/// step that is turned off as very dear.
 const SHORT: [(&str, &str); 2] = [("jit", "off"), ("max_parallel_workers_per_gather", "0")];
 
-/// Every list has an index in its order, and shows a few of its rows. A planner that does not know how
-/// few (the limit is bound) may well read and sort them all, so it is told not to, unless there is no
-/// other way.
-const READS: [(&str, &str); 4] = [
-    ("default_transaction_read_only", "on"),
-    ("enable_seqscan", "off"),
-    ("enable_bitmapscan", "off"),
-    ("enable_sort", "off"),
-];
+/// Every list has an index in its order. A planner that takes it for a long one would rather read it in
+/// another and sort it, so it is told not to unless there is no other way.
+const READS: [(&str, &str); 2] = [("default_transaction_read_only", "on"), ("enable_sort", "off")];
 
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";

@@ -37,7 +37,7 @@ impl<K: Hash + Eq + Clone> Places<K> {
     /// Takes one of the places of this one.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when none is left.
+    /// When none is left.
     pub fn take(&self, key: K) -> Result<TakenPlace<K>, Status> {
         let mut taken = lock(&self.taken);
         let count = taken.entry(key.clone()).or_default();

@@ -120,9 +120,8 @@ impl Write for Operation {
         match self {
             Self::Ask(ask) => ask.slot.is_abandoned(),
             Self::Sweep { slot, .. } => slot.is_abandoned(),
-            Self::FoldTitles { slot } => slot.is_abandoned(),
             Self::KeepPageKey { slot, .. } => slot.is_abandoned(),
-            Self::KeepTrust { slot, .. } => slot.is_abandoned(),
+            Self::FoldTitles { slot } | Self::KeepTrust { slot, .. } => slot.is_abandoned(),
         }
     }
 
@@ -130,9 +129,8 @@ impl Write for Operation {
         match self {
             Self::Ask(ask) => ask.slot.settle(outcome),
             Self::Sweep { slot, .. } => slot.settle(outcome),
-            Self::FoldTitles { slot } => slot.settle(outcome),
             Self::KeepPageKey { slot, .. } => slot.settle(outcome),
-            Self::KeepTrust { slot, .. } => slot.settle(outcome),
+            Self::FoldTitles { slot } | Self::KeepTrust { slot, .. } => slot.settle(outcome),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the store promises, on every engine: one suite, run on SQLite and on PostgreSQL.
 
 mod changes;
+mod engines;
 mod groups;
 mod isolation;
 mod list_guarantee;

@@ -12,3 +12,5 @@ mod cancelled;
 mod under_load;
 #[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod repeated;

@@ -85,8 +85,8 @@ async fn what_is_foreign_stale_malformed_or_not_deleted_changes_nothing(on: Engi
     assert_eq!(foreign.kind(), (Code::NotFound, "TASK_NOT_FOUND"));
 
     let ann = &mut scene.ann;
-    let state = refused(ann.tasks.undelete_task(undelete(&there.id, "")).await);
-    assert_eq!(state.kind(), (Code::FailedPrecondition, "TASK_NOT_DELETED"));
+    let in_use = refused(ann.tasks.undelete_task(undelete(&there.id, "")).await);
+    assert_eq!(in_use.kind(), (Code::FailedPrecondition, "TASK_NOT_DELETED"));
     // The last is of another resource.
     for etag in [&task.etag, &other.etag] {
         let stale = refused(ann.tasks.undelete_task(undelete(&task.id, etag)).await);

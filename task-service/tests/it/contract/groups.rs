@@ -101,7 +101,7 @@ async fn no_task_ends_in_a_project_that_is_gone<DB: Engine>(scene: Scene<DB>) {
         let tasks = scene.store.list_tasks(&scene.ann, &filter, &ALL).await.unwrap().rows;
         match scene.store.get_project(&scene.ann, project.id).await {
             Ok(_) => {
-                drop(scene.store.delete_project(&scene.ann, None, project.id, None, true).await)
+                drop(scene.store.delete_project(&scene.ann, None, project.id, None, true).await);
             }
             Err(_) => assert_eq!(tasks, [], "round {round}"),
         }

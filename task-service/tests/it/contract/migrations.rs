@@ -38,7 +38,7 @@ impl<DB: Engine> Earlier<DB> {
     }
 
     async fn insert(&self, owner: Uuid, revision: i64, title: &str, delete_time: i64) -> Uuid {
-        let id = Uuid::now_v7();
+        let id = Uuid::new_v4();
         let insert =
             "insert into tasks (owner_id, id, title, description, status, priority, due_time,
                           create_time, update_time, delete_time, revision)
