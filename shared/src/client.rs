@@ -132,7 +132,9 @@ impl Client {
         self.answer(service, rpc, request, self.attempts(true)).await
     }
 
-    /// Anything else, made once; and once more if its token was refused, for then nothing was done.
+    /// Anything else that has one answer, made once; and once more if its token was refused, for then
+    /// nothing was done. (A stream would end with the time of the call: open it with
+    /// [`Session::authorization`].)
     ///
     /// # Errors
     /// As [`Client::write`].
@@ -160,15 +162,17 @@ impl Client {
             if let Some(pass) = &pass {
                 request.metadata_mut().insert("authorization", pass.bearer());
             }
-            match attempts.in_time(rpc(&mut service.clone(), request)).await {
+            let status = match attempts.in_time(rpc(&mut service.clone(), request)).await {
                 Ok(answer) => {
                     attempts.succeeded();
                     return Ok(answer.into_inner());
                 }
-                Err(status) if !was_refused && attempts.in_time(renewed(pass, &status)).await? => {
-                    was_refused = true;
-                }
-                Err(status) => attempts.again(status).await?,
+                Err(status) => status,
+            };
+            if !was_refused && attempts.in_time(renewed(pass, &status)).await? {
+                was_refused = true;
+            } else {
+                attempts.again(status).await?;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `cargo demo`: the story of the pair in one screen, each answer checked.
 
+mod changes;
 mod sessions;
 
 use std::fmt::Display;
@@ -37,6 +38,7 @@ use crate::{
     credential::register,
     up::healthy,
 };
+use changes::Watch;
 
 /// A service that runs in this process.
 struct Service {
@@ -45,8 +47,14 @@ struct Service {
     ended: JoinHandle<Result<(), Failure>>,
 }
 
-/// Somebody at task-service.
+/// The tasks of whoever calls.
 type Tasks = TaskServiceClient<Channel>;
+
+/// Somebody who has logged in.
+struct Person {
+    client: Client,
+    session: Session,
+}
 
 pub(crate) async fn run() -> Result<(), Failure> {
     let data = tempfile::tempdir()?;
@@ -79,13 +87,13 @@ pub(crate) async fn run() -> Result<(), Failure> {
     println!("\nauth-service is stopped; task-service goes on, for it asks nobody");
     let tasks = TaskServiceClient::new(task.channel.clone());
     let list = ListTasksRequest::default();
-    let mine = ann.read(&tasks, TaskServiceClient::list_tasks, list).await?;
+    let mine = ann.client.read(&tasks, TaskServiceClient::list_tasks, list).await?;
     said("ListTasks", "as ann", format!("{} task", mine.tasks.len()));
     task.stop().await
 }
 
 /// Two people register and log in, and somebody tries to be one of them.
-async fn accounts(channel: &Channel) -> Result<(Client, Client), Failure> {
+async fn accounts(channel: &Channel) -> Result<(Person, Person), Failure> {
     let mut auth = AuthServiceClient::new(channel.clone());
     let nobody = Client::anonymous(Policy::default());
     let mut people = Vec::new();
@@ -102,7 +110,8 @@ async fn accounts(channel: &Channel) -> Result<(Client, Client), Failure> {
         let answer = auth.login(login(username, PASSWORD)).await?.into_inner();
         let tokens = answer.tokens.unwrap_or_default();
         let session = Session::new(tokens, channel.clone(), Clock::system())?;
-        people.push(Client::new(session, Policy::default()));
+        let client = Client::new(session.clone(), Policy::default());
+        people.push(Person { client, session });
         said("Login", username, "an access token, good for 15 minutes");
     }
     let wrong = auth.login(login("ann@example.com", "a wrong password")).await;
@@ -111,14 +120,15 @@ async fn accounts(channel: &Channel) -> Result<(Client, Client), Failure> {
     let users = UserServiceClient::new(channel.clone());
     let (ann, eve) = (people.remove(0), people.remove(0));
     let get = UserServiceClient::get_current_user;
-    let me = ann.read(&users, get, GetCurrentUserRequest {}).await?;
+    let me = ann.client.read(&users, get, GetCurrentUserRequest {}).await?;
     said("GetCurrentUser", "as ann", me.user.unwrap_or_default().email);
     Ok((ann, eve))
 }
 
 /// What ann does with her tasks, and what eve can not do with them.
-async fn work(channel: &Channel, ann: &Client, eve: &Client) -> Result<(), Failure> {
+async fn work(channel: &Channel, who: &Person, eve: &Person) -> Result<(), Failure> {
     println!();
+    let (ann, eve) = (&who.client, &eve.client);
     let projects = ProjectServiceClient::new(channel.clone());
     let mut tasks = TaskServiceClient::new(channel.clone());
     let project = Project { title: "Home".to_owned(), ..Project::default() };
@@ -126,8 +136,12 @@ async fn work(channel: &Channel, ann: &Client, eve: &Client) -> Result<(), Failu
     let created = ann.write(&projects, ProjectServiceClient::create_project, home).await?;
     let project = created.project.unwrap_or_default();
     said("CreateProject", "Home", format!("project {}", project.id));
+    said("WatchTasks", "from the beginning, and on", "a stream");
+    let mut watch = Watch::begin(&who.session, &tasks).await?;
+    watch.show().await?;
 
     let task = create(ann, &tasks, &project).await?;
+    watch.show().await?;
     let done = UpdateTaskRequest {
         task: Some(Task { status: TaskStatus::Completed.into(), ..task.clone() }),
         update_mask: Some(FieldMask { paths: vec!["status".to_owned()] }),
@@ -136,6 +150,7 @@ async fn work(channel: &Channel, ann: &Client, eve: &Client) -> Result<(), Failu
     let update = TaskServiceClient::update_task;
     let changed = ann.write(&tasks, update, done.clone()).await?.task.unwrap_or_default();
     said("UpdateTask", "status", format!("{:?}, etag {}", changed.status(), changed.etag));
+    watch.show().await?;
     let stale = ann.write(&tasks, update, done).await;
     refused("UpdateTask", "status, with the etag from before", stale, Code::Aborted)?;
 
@@ -148,7 +163,7 @@ async fn work(channel: &Channel, ann: &Client, eve: &Client) -> Result<(), Failu
     refused("DeleteProject", "Home", kept, Code::FailedPrecondition)
 }
 
-/// A task in a project.
+/// A task in a project; and the same again, as if the answer had been lost.
 async fn create(ann: &Client, tasks: &Tasks, project: &Project) -> Result<Task, Failure> {
     let task = Task {
         project_id: project.id.clone(),
@@ -158,9 +173,14 @@ async fn create(ann: &Client, tasks: &Tasks, project: &Project) -> Result<Task, 
     };
     let request_id = Uuid::new_v4().to_string();
     let create = CreateTaskRequest { task: Some(task), request_id };
-    let created = ann.write(tasks, TaskServiceClient::create_task, create).await?;
+    let created = ann.write(tasks, TaskServiceClient::create_task, create.clone()).await?;
     let task = created.task.unwrap_or_default();
     said("CreateTask", &task.title, format!("task {}, etag {}", task.id, task.etag));
+    let again = ann.write(tasks, TaskServiceClient::create_task, create).await?;
+    if again.task.as_ref() != Some(&task) {
+        return Err("CreateTask, repeated with its request_id, gives another task".into());
+    }
+    said("CreateTask", "again, with the same request_id", "the same task, not a second one");
     Ok(task)
 }
 

@@ -153,9 +153,12 @@ async fn a_create_whose_answer_is_lost_is_repeated_with_the_same_request_id() {
     let plants = Task { title: "Water the plants".to_owned(), ..Task::default() };
     let request = CreateTaskRequest { task: Some(plants), ..CreateTaskRequest::default() };
     let ((), answer) = tokio::join!(lose, ann.write(&tasks, create, request));
-    answer.unwrap();
+    let made = answer.unwrap().task;
     let ids = ids.into_inner().unwrap();
     assert!(ids.len() == 2 && ids[0] == ids[1] && !ids[0].is_empty(), "{ids:?}");
+    let list = TaskServiceClient::list_tasks;
+    let there = ann.read(&tasks, list, ListTasksRequest::default()).await.unwrap().tasks;
+    assert_eq!(there, Vec::from_iter(made), "one task");
 }
 
 /// A service that is away for longer than a call has time is told as it is.

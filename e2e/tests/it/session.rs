@@ -214,6 +214,18 @@ async fn an_outage_says_nothing_about_a_token() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_fails_otherwise_ends_no_session() {
+    let scene = Scene::new().await;
+    scene.auth.clock.advance(OVER);
+    scene.wire.lead_to(&scene.task.url());
+    assert_eq!(scene.list().await.unwrap_err().code(), Code::Unimplemented);
+    assert!(scene.session.over().is_none());
+    scene.wire.lead_to(&scene.auth.url());
+    scene.wire.break_off().await;
+    scene.list().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_session_that_has_ended_asks_for_a_new_login() {
     let scene = Scene::new().await;
     let refresh_token = scene.session.refresh_token().expose_secret().to_owned();

@@ -47,7 +47,6 @@ struct Inner {
     auth: AuthServiceClient<Channel>,
     clock: Clock,
     policy: Policy,
-    budget: Budget,
     token: ArcSwap<Token>,
     /// Held by the one refresh that is under way.
     refreshing: Arc<Mutex<()>>,
@@ -92,7 +91,6 @@ impl Session {
         Ok(Self(Arc::new(Inner {
             auth: AuthServiceClient::new(auth),
             clock,
-            budget: Budget::of(&policy),
             policy,
             token: ArcSwap::from_pointee(token),
             refreshing: Arc::default(),
@@ -113,6 +111,14 @@ impl Session {
         self.0.over.get()
     }
 
+    /// The value of the authorization header, for what no [`Client`](super::Client) calls: streams.
+    ///
+    /// # Errors
+    /// When the token has ended and can not be refreshed.
+    pub async fn authorization(&self) -> Result<MetadataValue<Ascii>, Status> {
+        self.pass().await.map(|pass| pass.bearer())
+    }
+
     /// A token that is good, as far as one can see from here.
     pub(super) async fn pass(&self) -> Result<Pass, Status> {
         self.is_not_over()?;
@@ -120,7 +126,9 @@ impl Session {
         if token.due.is_some_and(|due| due <= now) {
             if token.end <= now {
                 self.replace(&token, false).await?;
-            } else if let Ok(turn) = Arc::clone(&self.0.refreshing).try_lock_owned() {
+            } else if let Ok(turn) = Arc::clone(&self.0.refreshing).try_lock_owned()
+                && self.has_still(&token)
+            {
                 // It is still good: nobody has to wait, and auth-service may be away for a while.
                 drop(self.refresh(turn, false));
             }
@@ -132,7 +140,7 @@ impl Session {
     async fn replace(&self, token: &Arc<Token>, is_invalid: bool) -> Result<(), Status> {
         let turn = Arc::clone(&self.0.refreshing).lock_owned().await;
         self.is_not_over()?;
-        if !Arc::ptr_eq(token, &self.0.token.load()) {
+        if !self.has_still(token) {
             return Ok(());
         }
         let refreshed = self.refresh(turn, is_invalid).await;
@@ -151,6 +159,10 @@ impl Session {
             drop(turn);
             done
         })
+    }
+
+    fn has_still(&self, token: &Arc<Token>) -> bool {
+        Arc::ptr_eq(token, &self.0.token.load())
     }
 
     fn is_not_over(&self) -> Result<(), Status> {
@@ -199,7 +211,9 @@ impl Inner {
     async fn tokens(&self) -> Result<Tokens, Status> {
         let refresh_token = self.token.load().next.expose_secret().to_owned();
         let request = RefreshTokenRequest { refresh_token, ..Default::default() };
-        let mut attempts = Attempts::new(&self.policy, &self.budget, true);
+        // There is one at a time: each has a budget of its own.
+        let budget = Budget::of(&self.policy);
+        let mut attempts = Attempts::new(&self.policy, &budget, true);
         loop {
             let mut auth = self.auth.clone();
             let ask = timeout(ANSWER, auth.refresh_token(request.clone()));
