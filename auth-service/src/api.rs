@@ -22,7 +22,7 @@ use shared::{
 };
 use tonic::service::{Routes, interceptor::InterceptedService};
 
-pub use auth::Auth;
+pub use auth::{Auth, Turns};
 pub use guard::Guard;
 pub use sessions::Sessions;
 pub use trust::{MOST_STREAMS, Trust};

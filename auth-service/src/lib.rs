@@ -177,7 +177,9 @@ fn service<DB: Engine>(
         verifier: Arc::clone(&verifier),
         places: Places::new(api::MOST_STREAMS),
     };
-    let auth = api::Auth { store, guard, sessions, issuer, ring, verifier, request_ids, clock };
+    let turns = api::Turns::default();
+    let auth =
+        api::Auth { store, guard, sessions, issuer, ring, verifier, request_ids, turns, clock };
     Ok(api::service(auth, users, trust, config.server.limits.request_size, metrics))
 }
 

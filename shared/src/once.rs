@@ -40,7 +40,7 @@ pub trait Repeatable: Message + Clone + Default {
 }
 
 /// A write that is done once: who asks for it, by which id, and a digest of what is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Once {
     pub(crate) owner: Uuid,
     pub(crate) rpc: &'static str,

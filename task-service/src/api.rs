@@ -79,6 +79,13 @@ fn parse_etag(field: &str, etag: &str, bad: &mut Violations) -> Option<Option<Et
     if etag.is_empty() { Some(None) } else { bad.check(field, etag.parse()).map(Some) }
 }
 
+/// Which resource a request is about, and which version of it the caller has seen.
+fn parse_target(id: &str, etag: &str, bad: &mut Violations) -> Option<(Uuid, Option<Etag>)> {
+    let id = bad.check("id", parse_id(id));
+    let seen = parse_etag("etag", etag, bad);
+    id.zip(seen)
+}
+
 /// A time as it goes over the wire.
 fn timestamp(time: impl Into<Option<Time>>) -> Option<Timestamp> {
     time.into().map(Timestamp::from)

@@ -42,7 +42,8 @@ pub struct Config {
     /// `TASK_ISSUER` and `TASK_AUDIENCE`: what the tokens must say. `TASK_TRUST_MAX_STALENESS`: for
     /// how long they are accepted while auth-service is not heard of.
     pub expected: Expected,
-    /// `TASK_PROJECT_QUOTA` and `TASK_TASK_QUOTA`: how much each owner may have.
+    /// `TASK_PROJECT_QUOTA`, `TASK_TASK_QUOTA` and `TASK_FORCED_DELETION_LIMIT`: how much each owner
+    /// may have, and delete at once.
     pub quotas: Quotas,
     /// `TASK_DELETED_RETENTION`: how long a deleted task can be brought back.
     pub retention: Duration,
@@ -84,6 +85,7 @@ impl Config {
             quotas: Quotas {
                 projects: env.number("TASK_PROJECT_QUOTA", 1_000, 1, 1_000_000),
                 tasks: env.number("TASK_TASK_QUOTA", 1_000_000, 1, 1_000_000_000),
+                forced_deletion: env.number("TASK_FORCED_DELETION_LIMIT", 10_000, 1, 1_000_000),
             },
             retention: env.duration(
                 "TASK_DELETED_RETENTION",

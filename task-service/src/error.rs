@@ -29,6 +29,9 @@ pub enum Refusal {
     /// The project has tasks.
     #[error("the project has tasks; delete them first, or set force")]
     ProjectNotEmpty,
+    /// The project has more tasks than can be deleted along with it.
+    #[error("the project has too many tasks to be deleted at once; delete some of them first")]
+    ProjectTooLarge,
     /// The caller has no such task.
     #[error("task not found")]
     TaskNotFound,
@@ -67,6 +70,7 @@ impl From<Refusal> for Status {
         let (code, reason) = match refused {
             Refusal::ProjectNotFound => (Code::NotFound, "PROJECT_NOT_FOUND"),
             Refusal::ProjectNotEmpty => (Code::FailedPrecondition, "PROJECT_NOT_EMPTY"),
+            Refusal::ProjectTooLarge => (Code::FailedPrecondition, "PROJECT_TOO_LARGE"),
             Refusal::TaskNotFound => (Code::NotFound, "TASK_NOT_FOUND"),
             Refusal::TaskDeleted => (Code::FailedPrecondition, "TASK_DELETED"),
             Refusal::TaskNotDeleted => (Code::FailedPrecondition, "TASK_NOT_DELETED"),

@@ -32,7 +32,7 @@ pub async fn keep<DB: Engine>(vault: Vault<DB>, retention: Duration, clock: Cloc
     }
 }
 
-/// Deletes what is over, owner by owner.
+/// Deletes what is over, owner by owner. What can not be deleted keeps nothing else from it.
 ///
 /// # Errors
 /// When the database is away.
@@ -43,15 +43,20 @@ pub async fn sweep<DB: Engine>(
 ) -> Result<(), Error> {
     let now = clock.now();
     let deleted_until = now.minus(retention);
-    let mut after = Some(Uuid::nil());
+    let (mut after, mut done) = (Some(Uuid::nil()), Ok(()));
     while let Some(last) = after {
         let (due, next) = vault.owners_to_sweep(last, deleted_until, now, OWNERS).await?;
         for owner in due {
-            let sweep = Sweep { owner, deleted_until, now, most: BATCH };
-            // A batch that is not full in any table is the last.
-            while vault.sweep(sweep).await? >= usize::try_from(BATCH).unwrap_or(usize::MAX) {}
+            let swept = sweep_owner(vault, Sweep { owner, deleted_until, now, most: BATCH }).await;
+            done = done.and(swept);
         }
         after = next;
     }
+    done
+}
+
+async fn sweep_owner<DB: Engine>(vault: &Vault<DB>, sweep: Sweep) -> Result<(), Error> {
+    // A batch that is not full in any table is the last.
+    while vault.sweep(sweep).await? >= usize::try_from(BATCH).unwrap_or(usize::MAX) {}
     Ok(())
 }

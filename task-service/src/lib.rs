@@ -1,10 +1,11 @@
 //! Keeps users' projects and tasks, each user's own.
 //!
-//! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about,
-//! made of the small types in [`text`], [`etag`], [`pages`], [`sealed`] and [`keys`]; [`changes`] are what those who watch
-//! are told, and [`feed`] wakes them; [`store`] is the SQL. A call of `CreateTask` passes three places:
-//! the [`Bearer`](shared::trust::Bearer) interceptor, `api/tasks.rs`, and the store, whose `group.rs` runs the writes that wait
-//! as one transaction. [`housekeeping`] purges what was deleted long ago.
+//! Read in this order: [`api`] are the RPCs; [`tasks`] and [`projects`] are what they are about, made
+//! of the small types in [`text`], [`etag`], [`pages`], [`sealed`] and [`keys`]; [`changes`] are what
+//! those who watch are told, and [`feed`] wakes them; [`store`] is the SQL. A call of `CreateTask` passes
+//! three places: the [`Bearer`](shared::trust::Bearer) interceptor, `api/tasks.rs`, and the store, whose
+//! `group.rs` runs the writes that wait as one transaction. [`housekeeping`] purges what was deleted
+//! long ago.
 //!
 //! The service trusts the tokens of auth-service. It hears from it all the time what that takes, keeps
 //! it in its own database, and asks nothing while it serves a call.

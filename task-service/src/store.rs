@@ -69,6 +69,9 @@ pub struct Quotas {
     pub projects: i64,
     /// How many tasks, deleted ones not counted.
     pub tasks: i64,
+    /// How many tasks a project may have that is deleted along with them: in one transaction, which
+    /// everybody else waits for.
+    pub forced_deletion: i64,
 }
 
 /// The store of this service on any engine.

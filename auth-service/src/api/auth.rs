@@ -3,6 +3,8 @@
 mod register;
 mod wire;
 
+pub use register::Turns;
+
 use std::sync::Arc;
 
 use shared::{
@@ -51,6 +53,8 @@ pub struct Auth<DB: Engine> {
     pub verifier: Arc<Verifier>,
     /// What knows requests again that are repeated.
     pub request_ids: RequestIds,
+    /// Those who make the same registration at once.
+    pub turns: Turns,
     /// The time.
     pub clock: Clock,
 }

@@ -40,11 +40,10 @@ impl<K: Hash + Eq + Clone> Places<K> {
     /// When none is left.
     pub fn take(&self, key: K) -> Result<TakenPlace<K>, Status> {
         let mut taken = lock(&self.taken);
-        let count = taken.entry(key.clone()).or_default();
-        if *count >= self.most {
+        if taken.get(&key).is_some_and(|count| *count >= self.most) {
             return Err(overloaded("the caller has too many streams"));
         }
-        *count += 1;
+        *taken.entry(key.clone()).or_default() += 1;
         Ok(TakenPlace { key, taken: Arc::clone(&self.taken) })
     }
 }

@@ -18,7 +18,7 @@ use shared::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{only_id, parse_etag, timestamp};
+use super::{only_id, parse_etag, parse_target, timestamp};
 use crate::{
     etag::Etag,
     keys::Keys,
@@ -98,9 +98,8 @@ impl<DB: Engine> ProjectService for Projects<DB> {
         let request = request.into_inner();
         let mut bad = Violations::new();
         let once = self.keys.once(&caller, &request, &mut bad);
-        let id = bad.check("id", parse_id(&request.id));
-        let seen = parse_etag("etag", &request.etag, &mut bad);
-        let (once, (id, seen)) = bad.finish(once.zip(id.zip(seen)))?;
+        let target = parse_target(&request.id, &request.etag, &mut bad);
+        let (once, (id, seen)) = bad.finish(once.zip(target))?;
         self.store.delete_project(&caller, once, id, seen, request.force).await?;
         Ok(Response::new(DeleteProjectResponse {}))
     }

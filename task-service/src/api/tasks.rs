@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 use shared::{
     database::Engine,
     fields::Violations,
-    ids::parse_id,
     pb::task::{
         self as pb, CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest, DeleteTaskResponse,
         GetTaskRequest, GetTaskResponse, ListTasksRequest, ListTasksResponse, UndeleteTaskRequest,
@@ -22,7 +21,7 @@ use shared::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{only_id, parse_etag};
+use super::{only_id, parse_target};
 use crate::{keys::Keys, pages::Page, store::SqlStore, tasks::Task};
 use watch::{Messages, Watcher};
 
@@ -77,8 +76,11 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let (size, token) = (request.page_size, &request.page_token);
         let page = Page::parse(&self.keys.seals, context.as_deref(), size, token, &mut bad);
         let (filter, page) = bad.finish(filter.zip(page))?;
+        let is_first = page.after.is_none();
         let page = self.store.list_tasks(&caller, &filter, &page).await?;
-        if let Some(project) = filter.project_id.filter(|_| page.rows.is_empty()) {
+        // What is deleted outlives its project: a list that has something is a list.
+        let is_nothing = is_first && page.rows.is_empty() && page.next.is_none();
+        if let Some(project) = filter.project_id.filter(|_| is_nothing) {
             self.store.get_project(&caller, project).await?;
         }
         Ok(Response::new(ListTasksResponse {
@@ -109,9 +111,8 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let request = request.into_inner();
         let mut bad = Violations::new();
         let once = self.keys.once(&caller, &request, &mut bad);
-        let id = bad.check("id", parse_id(&request.id));
-        let seen = parse_etag("etag", &request.etag, &mut bad);
-        let (once, (id, seen)) = bad.finish(once.zip(id.zip(seen)))?;
+        let target = parse_target(&request.id, &request.etag, &mut bad);
+        let (once, (id, seen)) = bad.finish(once.zip(target))?;
         let task = self.store.delete_task(&caller, once, id, seen).await?;
         Ok(Response::new(DeleteTaskResponse { task: Some(self.to_wire(task)) }))
     }
@@ -124,9 +125,8 @@ impl<DB: Engine> TaskService for Tasks<DB> {
         let request = request.into_inner();
         let mut bad = Violations::new();
         let once = self.keys.once(&caller, &request, &mut bad);
-        let id = bad.check("id", parse_id(&request.id));
-        let seen = parse_etag("etag", &request.etag, &mut bad);
-        let (once, (id, seen)) = bad.finish(once.zip(id.zip(seen)))?;
+        let target = parse_target(&request.id, &request.etag, &mut bad);
+        let (once, (id, seen)) = bad.finish(once.zip(target))?;
         let task = self.store.undelete_task(&caller, once, id, seen).await?;
         Ok(Response::new(UndeleteTaskResponse { task: Some(self.to_wire(task)) }))
     }
@@ -149,7 +149,6 @@ impl<DB: Engine> TaskService for Tasks<DB> {
             caller,
             position,
             follow,
-            goal: 0,
             is_current: false,
             retention: self.retention,
             bookmark_interval: self.bookmark_interval,

@@ -62,6 +62,14 @@ impl Owners {
                 *counts.entry(owner).or_insert(0) += i64::from(operation.ask().is_some());
             }
         }
+        Self::lock_each::<DB>(connection, counts).await
+    }
+
+    /// Locks the rows of these owners, and takes so many revisions of each.
+    pub(super) async fn lock_each<DB: Engine>(
+        connection: &mut DB::Connection,
+        counts: BTreeMap<Uuid, i64>,
+    ) -> Result<Self, sqlx::Error> {
         if counts.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }

@@ -5,7 +5,7 @@ use shared::database::{Column, Engine, Kind, Statement, get};
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::rows::json;
+use super::{owners::Owners, rows::json};
 use crate::text::folded;
 
 /// How many get their keys in one transaction.
@@ -44,6 +44,8 @@ pub(super) async fn fold<DB: Engine>(connection: &mut DB::Connection) -> Result<
     if rows.is_empty() {
         return Ok(false);
     }
+    let owners = rows.iter().map(|row| (row.key_owner, 0)).collect();
+    Owners::lock_each::<DB>(connection, owners).await?;
     // Whoever has changed a title meanwhile has made its key.
     let update = format!(
         "update tasks set title_key = new_key from {}

@@ -167,10 +167,11 @@ impl Work {
         if let Err(refusal) = Etag::check(seen, project.revision) {
             return Ok(Err(refusal));
         }
-        let most = if force { i64::MAX } else { 1 };
-        let count = tasks::count_in_project::<DB>(connection, key, most).await?;
-        if count > 0 && !force {
-            return Ok(Err(Refusal::ProjectNotEmpty));
+        let most = if force { self.quotas.forced_deletion } else { 0 };
+        let count = tasks::count_in_project::<DB>(connection, key, most + 1).await?;
+        if count > most {
+            let refusal = if force { Refusal::ProjectTooLarge } else { Refusal::ProjectNotEmpty };
+            return Ok(Err(refusal));
         }
         if count > 0 {
             let revision = owner.revision;

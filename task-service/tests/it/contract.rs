@@ -38,7 +38,7 @@ use uuid::Uuid;
 /// A first page that takes everything that a test makes.
 pub(crate) const ALL: Page = Page { size: 1_000, after: None };
 
-pub(crate) const QUOTAS: Quotas = Quotas { projects: 10, tasks: 300 };
+pub(crate) const QUOTAS: Quotas = Quotas { projects: 10, tasks: 300, forced_deletion: 299 };
 
 /// A store with an empty database, and two people who use it.
 pub(crate) struct Scene<DB: Engine> {

@@ -3,7 +3,13 @@
 //! Whoever repeats a registration proves to be who made it by the password, which is kept nowhere but
 //! in the account: so that costs what a login costs, and tells as much.
 
-use shared::database::Engine;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use shared::{database::Engine, once::Once};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::{Auth, wire::Registration};
 use crate::{
@@ -13,6 +19,24 @@ use crate::{
     users::User,
 };
 
+/// Whose turn it is, of those who make the same registration at once. Each proves the password and
+/// gives back what a guess costs before the next one tries, or so many would look like guesses.
+#[derive(Debug, Default)]
+pub struct Turns(Mutex<HashMap<Once, Weak<Turn<()>>>>);
+
+impl Turns {
+    async fn take(&self, once: &Once) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let turn = turns.get(once).and_then(Weak::upgrade).unwrap_or_default();
+            turns.insert(once.clone(), Arc::downgrade(&turn));
+            turn
+        };
+        turn.lock_owned().await
+    }
+}
+
 impl<DB: Engine> Auth<DB> {
     /// Opens the account, or finds that this registration has done so before.
     pub(super) async fn open_account(
@@ -21,6 +45,10 @@ impl<DB: Engine> Auth<DB> {
         network: Network,
     ) -> Result<User, Error> {
         let Registration { user, password, once } = registration;
+        let _turn = match &once {
+            Some(once) => Some(self.turns.take(once).await),
+            None => None,
+        };
         if let Some(once) = &once
             && let Some(earlier) = self.store.earlier_registration(once).await?
         {

@@ -82,12 +82,15 @@ fn one_of<T: Ord, E: Display>(
 }
 
 fn order(text: &str) -> Result<(TaskOrder, bool), OrderFault> {
-    let (name, descending) = match text.strip_suffix(" desc") {
-        Some(name) => (name, true),
-        None => (text, false),
+    // Redundant spaces mean nothing (AIP-132).
+    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    let (name, descending) = match words[..] {
+        [] => ("create_time", false),
+        [name] => (name, false),
+        [name, "desc"] => (name, true),
+        _ => return Err(OrderFault),
     };
     let order = match name {
-        "" if !descending => TaskOrder::CreateTime,
         "create_time" => TaskOrder::CreateTime,
         "update_time" => TaskOrder::UpdateTime,
         "due_time" => TaskOrder::DueTime,

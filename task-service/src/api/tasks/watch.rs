@@ -42,8 +42,6 @@ pub(super) struct Watcher<DB: Engine> {
     pub(super) head: watch::Receiver<i64>,
     /// Whether they go on when they know everything.
     pub(super) follow: bool,
-    /// The owner's last revision when they began.
-    pub(super) goal: i64,
     /// Whether they knew everything when it was last read.
     pub(super) is_current: bool,
     pub(super) retention: Duration,
@@ -55,15 +53,14 @@ impl<DB: Engine> Watcher<DB> {
     /// The stream of what there is to tell. Nothing is read before it is asked for: who reads slowly
     /// costs no memory, and finds what they have missed in the database.
     pub(super) async fn begin(mut self) -> Result<Messages, Status> {
-        let Changes { changes, position, head } = self.read().await?;
-        self.goal = head;
-        let first = self.message(changes, position);
-        let goes_on = self.goes_on(position);
+        let first = self.read().await?;
+        let first = self.message(first);
+        let goes_on = self.goes_on();
         let rest = unfold(goes_on.then_some(self), |watcher| async {
             let mut watcher = watcher?;
             match watcher.next().await {
-                Ok((message, position)) => {
-                    let goes_on = watcher.goes_on(position);
+                Ok(message) => {
+                    let goes_on = watcher.goes_on();
                     Some((Ok(message), goes_on.then_some(watcher)))
                 }
                 Err(status) => Some((Err(status), None)),
@@ -73,14 +70,14 @@ impl<DB: Engine> Watcher<DB> {
     }
 
     /// The next message: what has changed, or where they are if nothing does for long.
-    async fn next(&mut self) -> Result<(WatchTasksResponse, Position), Status> {
+    async fn next(&mut self) -> Result<WatchTasksResponse, Status> {
         let bookmark = Instant::now() + self.bookmark_interval;
         loop {
             self.verifier.recheck(self.caller.grant()).map_err(rejected)?;
             let is_bookmark = self.is_current && !self.is_news(bookmark).await?;
-            let Changes { changes, position, .. } = self.read().await?;
-            if !changes.is_empty() || is_bookmark || !self.goes_on(position) {
-                return Ok((self.message(changes, position), position));
+            let read = self.read().await?;
+            if !read.changes.is_empty() || is_bookmark || !self.goes_on() {
+                return Ok(self.message(read));
             }
         }
     }
@@ -106,14 +103,16 @@ impl<DB: Engine> Watcher<DB> {
         Ok(changes)
     }
 
-    fn goes_on(&self, position: Position) -> bool {
-        self.follow || position.revision < self.goal
+    /// Whoever is not to follow goes on too until they know everything: what changes while they are
+    /// told comes after what they have been told.
+    fn goes_on(&self) -> bool {
+        self.follow || !self.is_current
     }
 
-    fn message(&self, changes: Vec<Change>, position: Position) -> WatchTasksResponse {
+    fn message(&self, read: Changes) -> WatchTasksResponse {
         WatchTasksResponse {
-            changes: changes.into_iter().map(|change| self.to_wire(change)).collect(),
-            cursor: seal(&self.seals, &self.caller, position),
+            changes: read.changes.into_iter().map(|change| self.to_wire(change)).collect(),
+            cursor: seal(&self.seals, &self.caller, read.position),
             current: self.is_current,
         }
     }

@@ -3,7 +3,8 @@
 use e2e::{Engine, Person, on_every_engine, refused};
 use prost_types::Timestamp;
 use shared::pb::task::{
-    CreateTaskRequest, DeleteTaskRequest, ListTasksRequest, Task, TaskPriority, TaskStatus,
+    CreateTaskRequest, DeleteProjectRequest, DeleteTaskRequest, ListTasksRequest, Task,
+    TaskPriority, TaskStatus,
 };
 use tonic::Code;
 
@@ -19,6 +20,7 @@ on_every_engine!(
     a_page_has_fifty_tasks_unless_told_and_a_thousand_at_most,
     a_page_ends_before_it_is_too_large_for_a_client,
     the_order_of_statuses_and_priorities_does_not_matter,
+    what_is_deleted_is_listed_though_its_project_is_gone,
     a_title_is_a_page_token_of_any_length,
 );
 
@@ -73,6 +75,8 @@ async fn every_order_in_pages_of_any_size(on: Engine) {
         ("due_time desc", "1 0 2 3 5 6"),
         ("priority", "3 2 6 1 5 0"),
         ("priority desc", "0 5 1 6 2 3"),
+        (" priority   desc ", "0 5 1 6 2 3"),
+        ("  ", "0 1 2 3 5 6"),
         ("title", "0 1 2 3 5 6"),
         ("title desc", "6 5 3 2 1 0"),
     ] {
@@ -171,7 +175,8 @@ async fn every_violation_is_reported(on: Engine) {
             "page_token"
         ]
     );
-    for order_by in ["desc", " desc", "priority  desc", "priority asc", "PRIORITY", "id", "a\0"] {
+    for order_by in ["desc", " desc", "priority desc desc", "priority asc", "PRIORITY", "id", "a\0"]
+    {
         let request =
             ListTasksRequest { order_by: order_by.to_owned(), ..ListTasksRequest::default() };
         assert_eq!(
@@ -288,4 +293,19 @@ async fn a_title_is_a_page_token_of_any_length(on: Engine) {
     let request = ListTasksRequest { page_size: 1, order_by, ..Default::default() };
     let titles = walk(&mut scene.ann, request).await;
     assert_eq!(titles, ["🦀", "ΐ", "b"].map(|title| title.repeat(200)).join(" "));
+}
+
+async fn what_is_deleted_is_listed_though_its_project_is_gone(on: Engine) {
+    let mut scene = Scene::new(on).await;
+    let project_id = seven(&mut scene).await;
+    let gone = DeleteProjectRequest { id: project_id.clone(), force: true, ..Default::default() };
+    scene.ann.projects.delete_project(gone).await.unwrap();
+    let of_project = ListTasksRequest { project_id, page_size: 1, ..Default::default() };
+    let all = ListTasksRequest { show_deleted: true, ..of_project.clone() };
+    assert_eq!(walk(&mut scene.ann, all.clone()).await, "0 2 4 6");
+    // The last page is empty.
+    let todo = ListTasksRequest { statuses: vec![TaskStatus::Todo.into()], ..all };
+    assert_eq!(walk(&mut scene.ann, todo).await, "0 6");
+    let missing = refused(scene.ann.tasks.list_tasks(of_project).await);
+    assert_eq!(missing.kind(), (Code::NotFound, "PROJECT_NOT_FOUND"));
 }

@@ -1,6 +1,6 @@
 //! `TaskService.WatchTasks`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use e2e::{Engine, Identity, PATIENCE, Person, TaskServer, on_every_engine, refused, until};
 use shared::pb::{
@@ -21,6 +21,7 @@ use super::{Scene, create_project, create_task, invalid, titled};
 on_every_engine!(
     it_begins_with_everything_and_goes_on_with_what_changes,
     without_follow_it_ends_when_everything_is_told,
+    without_follow_nothing_is_left_out_that_changes_meanwhile,
     a_deletion_is_told,
     it_goes_on_from_its_cursor_on_any_server,
     nobody_hears_of_what_is_not_theirs,
@@ -124,6 +125,31 @@ async fn without_follow_it_ends_when_everything_is_told(on: Engine) {
         assert_eq!(again.end().await, (Code::Ok, String::new()));
         watch = again;
     }
+}
+
+async fn without_follow_nothing_is_left_out_that_changes_meanwhile(on: Engine) {
+    let mut scene = Scene::new(on).await;
+    let large =
+        |title: usize| Task { description: "🦀".repeat(10_000), ..titled(&title.to_string()) };
+    let mut ids = Vec::new();
+    for number in 0..90 {
+        ids.push(create_task(&mut scene.ann, large(number)).await.id);
+    }
+    let mut watch = Watch::begin(&mut scene.ann, "", false).await;
+    let mut told =
+        watch.next().await.unwrap().unwrap().changes.into_iter().map(name).collect::<BTreeSet<_>>();
+    assert!((1..45).contains(&told.len()), "{}", told.len());
+    // All that has not been told yet comes after everything that there was at the beginning.
+    for (number, id) in ids.iter().enumerate().skip(told.len()) {
+        rename(&mut scene.ann, id, &format!("{number} again")).await;
+    }
+    let mut is_current = false;
+    while let Some(message) = watch.next().await.unwrap() {
+        is_current = message.current;
+        told.extend(message.changes.into_iter().map(name));
+    }
+    let known = told.iter().map(|name| name.split(' ').next().unwrap()).collect::<BTreeSet<_>>();
+    assert_eq!((known.len(), is_current), (90, true));
 }
 
 async fn a_deletion_is_told(on: Engine) {

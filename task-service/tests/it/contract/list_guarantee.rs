@@ -33,6 +33,8 @@ const STABLE: usize = 2_300;
 const WRITERS: u64 = 3;
 const WALKERS: u64 = 3;
 const WALKS: usize = 20;
+/// How many writes the writers may be behind the walkers.
+const MOST_BEHIND: usize = 50;
 /// How many writes follow on each page that has been read.
 const WRITES: usize = 3;
 
@@ -59,7 +61,7 @@ impl<DB: Engine> World<DB> {
         for _ in 0..2 {
             projects.push(scene.project(&scene.ann, "p").await.id);
         }
-        let quotas = Quotas { projects: 10, tasks: 100_000 };
+        let quotas = Quotas { projects: 10, tasks: 100_000, forced_deletion: 100_000 };
         let clock = scene.clock.clone();
         let store = SqlStore::open(&scene.settings, quotas, clock.clone()).await.unwrap();
         let (ann, stable, writes) = (scene.ann.clone(), BTreeMap::new(), Semaphore::new(0));
@@ -126,12 +128,20 @@ impl<DB: Engine> World<DB> {
             let rows = self.store.list_tasks(&self.ann, &filter, &page).await.unwrap();
             walked.extend(rows.rows);
             self.writes.add_permits(WRITES);
+            self.let_them_write().await;
             page.after = rows.next;
             if page.after.is_none() || is_past(&walked, &filter, begun) {
                 break;
             }
         }
         self.check(&walked, &filter);
+    }
+
+    /// Waits for the writers, should they have fallen far behind.
+    async fn let_them_write(&self) {
+        while self.writes.available_permits() > MOST_BEHIND {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn check(&self, walked: &[Task], filter: &TaskFilter) {

@@ -1,5 +1,6 @@
 //! Projects.
 
+use futures_util::future::join_all;
 use shared::database::Engine;
 use task_service::{error::Refusal, etag::Etag, projects::ProjectChange, tasks::TaskFilter};
 use uuid::Uuid;
@@ -16,6 +17,7 @@ on_every_engine!(
     a_stale_etag_changes_nothing,
     a_missing_project_is_not_found,
     a_project_with_tasks_stays_unless_forced,
+    a_project_with_too_many_tasks_stays_though_forced,
     a_deleted_task_does_not_keep_its_project,
     the_quota_counts_what_is_there,
 );
@@ -105,6 +107,20 @@ async fn a_project_with_tasks_stays_unless_forced<DB: Engine>(scene: Scene<DB>) 
     assert!(revisions.is_sorted_by(|a, b| a < b), "each change has its own: {revisions:?}");
     let left = store.list_tasks(ann, &TaskFilter::default(), &ALL).await.unwrap().rows;
     assert_eq!(left, [outside, next]);
+}
+
+async fn a_project_with_too_many_tasks_stays_though_forced<DB: Engine>(scene: Scene<DB>) {
+    let project = scene.project(&scene.ann, "p").await;
+    let fill = (0..=QUOTAS.forced_deletion)
+        .map(|_| scene.store.create_task(&scene.ann, None, task_in(&project, "t")));
+    let tasks = join_all(fill).await;
+    let delete = || scene.store.delete_project(&scene.ann, None, project.id, None, true);
+    assert_eq!(refusal(delete().await), Refusal::ProjectTooLarge);
+    assert_eq!(scene.store.get_project(&scene.ann, project.id).await.unwrap(), project);
+    let one = tasks.into_iter().next().unwrap().unwrap();
+    assert_eq!(scene.store.get_task(&scene.ann, one.id).await.unwrap(), one);
+    scene.store.delete_task(&scene.ann, None, one.id, None).await.unwrap();
+    delete().await.unwrap();
 }
 
 async fn a_deleted_task_does_not_keep_its_project<DB: Engine>(scene: Scene<DB>) {

@@ -6,6 +6,7 @@ use e2e::Chance;
 use task_service::{
     projects::ProjectChange,
     tasks::{NewTask, Priority, Status, TaskChange, TaskFilter, TaskOrder},
+    text::TitlePart,
 };
 
 use super::super::{at, description, title};
@@ -15,8 +16,13 @@ const DESCRIPTIONS: [&str; 3] = ["", "two\nlines\t\"quoted\"", "null"];
 const STATUSES: [Status; 3] = [Status::Todo, Status::InProgress, Status::Completed];
 const PRIORITIES: [Priority; 4] =
     [Priority::Low, Priority::Medium, Priority::High, Priority::Urgent];
-const ORDERS: [TaskOrder; 4] =
-    [TaskOrder::CreateTime, TaskOrder::UpdateTime, TaskOrder::DueTime, TaskOrder::Priority];
+const ORDERS: [TaskOrder; 5] = [
+    TaskOrder::CreateTime,
+    TaskOrder::UpdateTime,
+    TaskOrder::DueTime,
+    TaskOrder::Priority,
+    TaskOrder::Title,
+];
 
 /// What happens next. Rows are named by the number of their creation.
 #[derive(Debug)]
@@ -42,15 +48,22 @@ pub(super) struct Ask {
 }
 
 #[derive(Debug, Clone)]
-#[expect(clippy::option_option, reason = "a project, none, and no change are three things")]
 pub(super) enum Deed {
     CreateProject(&'static str),
     UpdateProject(usize, Seen, ProjectChange),
     DeleteProject(usize, Seen, bool),
     CreateTask(Option<usize>, NewTask),
-    UpdateTask(usize, Seen, Option<Option<usize>>, TaskChange),
+    UpdateTask(usize, Seen, Home, TaskChange),
     DeleteTask(usize, Seen),
     UndeleteTask(usize, Seen),
+}
+
+/// What becomes of a task's project.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Home {
+    Stays,
+    Ends,
+    Is(usize),
 }
 
 /// Which etag is sent: none, the one that was told last, or another.
@@ -147,9 +160,9 @@ impl Plan {
 
     fn deed(&mut self) -> Deed {
         match self.chance.below(20) {
-            0 | 1 => Deed::CreateProject(self.chance.pick(&TITLES)),
+            0 | 1 => Deed::CreateProject(self.text(&TITLES)),
             2 => {
-                let text = self.maybe(|it| description(it.chance.pick(&DESCRIPTIONS)));
+                let text = self.maybe(|it| description(it.text(&DESCRIPTIONS)));
                 let change = ProjectChange { title: self.maybe(Self::title), description: text };
                 Deed::UpdateProject(self.project(), self.etag(), change)
             }
@@ -157,7 +170,8 @@ impl Plan {
             4..9 => Deed::CreateTask(self.maybe(Self::project), self.new_task()),
             9..14 => {
                 let (task, seen, change) = (self.task(), self.etag(), self.change());
-                let home = self.maybe(|it| it.maybe(Self::project));
+                let project = self.project();
+                let home = self.chance.pick(&[Home::Stays, Home::Ends, Home::Is(project)]);
                 Deed::UpdateTask(task, seen, home, change)
             }
             14..17 => Deed::DeleteTask(self.task(), self.etag()),
@@ -169,7 +183,7 @@ impl Plan {
         NewTask {
             project_id: None,
             title: self.title(),
-            description: description(self.chance.pick(&DESCRIPTIONS)),
+            description: description(self.text(&DESCRIPTIONS)),
             status: self.chance.pick(&STATUSES),
             priority: self.chance.pick(&PRIORITIES),
             due_time: self.maybe(|it| at(i64::try_from(it.chance.below(5)).unwrap())),
@@ -190,10 +204,15 @@ impl Plan {
 
     fn filter(&mut self) -> TaskFilter {
         let statuses = STATUSES.into_iter().filter(|_| self.chance.below(3) == 0).collect();
+        let priorities = PRIORITIES.into_iter().filter(|_| self.chance.below(4) == 0).collect();
+        let part = self.text(&TITLES).chars().take(self.chance.below(3)).collect::<String>();
         let mut due = || at(i64::try_from(self.chance.below(5)).unwrap());
         let (due_start, due_end) = (due(), due());
         TaskFilter {
             statuses,
+            priorities,
+            title_contains: TitlePart::parse(&part).unwrap(),
+            show_deleted: self.chance.below(2) == 0,
             due_start: self.maybe(|_| due_start),
             due_end: self.maybe(|_| due_end),
             order: self.chance.pick(&ORDERS),
@@ -206,8 +225,12 @@ impl Plan {
         self.chance.below(2)
     }
 
+    fn text(&mut self, texts: &[&'static str]) -> &'static str {
+        texts[self.chance.below(texts.len())]
+    }
+
     fn title(&mut self) -> task_service::text::Title {
-        title(self.chance.pick(&TITLES))
+        title(self.text(&TITLES))
     }
 
     /// One of the last that were made, or none that ever was.

@@ -26,10 +26,10 @@ use uuid::Uuid;
 
 use super::{
     super::new_project,
-    plan::{Ask, Deed, Seen, Step},
+    plan::{Ask, Deed, Home, Seen, Step},
 };
 
-const QUOTAS: Quotas = Quotas { projects: 4, tasks: 20 };
+const QUOTAS: Quotas = Quotas { projects: 4, tasks: 20, forced_deletion: 3 };
 /// How long deleted tasks are kept.
 const RETENTION: Duration = Duration::from_hours(1);
 
@@ -138,7 +138,12 @@ impl<DB: Engine> Side<DB> {
             }
             Deed::UpdateTask(it, seen, home, change) => {
                 let seen = etag(&self.tasks, it, seen);
-                let change = TaskChange { project_id: home.map(|it| it.map(project)), ..change };
+                let project_id = match home {
+                    Home::Stays => None,
+                    Home::Ends => Some(None),
+                    Home::Is(it) => Some(Some(project(it))),
+                };
+                let change = TaskChange { project_id, ..change };
                 Answer::Task(store.update_task(caller, once, task(it), seen, change).await?)
             }
             Deed::DeleteTask(it, seen) => {
