@@ -9,6 +9,8 @@
 //! A connection that falls silent uses up the time of the calls on it: give the channel a keepalive.
 //!
 //! ```no_run
+//! use std::time::Duration;
+//!
 //! use shared::{
 //!     client::{Client, Policy, Session},
 //!     clock::Clock,
@@ -21,10 +23,14 @@
 //! };
 //! use tonic::transport::Endpoint;
 //!
+//! const KEEPALIVE: Duration = Duration::from_secs(30);
+//!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let auth = Endpoint::from_static("https://auth.example.com:50051").connect_lazy();
-//! let task = Endpoint::from_static("https://task.example.com:50052").connect_lazy();
+//! // For a private CA, give each a `tls_config`; on this machine it is http://127.0.0.1:50051.
+//! let to = |url| Endpoint::new(url).map(|it| it.http2_keep_alive_interval(KEEPALIVE));
+//! let auth = to("https://auth.example.com:50051")?.connect_lazy();
+//! let task = to("https://task.example.com:50052")?.connect_lazy();
 //!
 //! let login = LoginRequest { login: "ann".to_owned(), ..LoginRequest::default() };
 //! let answer = AuthServiceClient::new(auth.clone()).login(login).await?.into_inner();
