@@ -21,6 +21,7 @@ on_every_engine!(
     a_page_ends_before_it_is_too_large_for_a_client,
     the_order_of_statuses_and_priorities_does_not_matter,
     what_is_deleted_is_listed_though_its_project_is_gone,
+    a_walk_through_a_project_that_goes_meanwhile_ends_with_what_is_left,
     a_title_is_a_page_token_of_any_length,
 );
 
@@ -303,9 +304,21 @@ async fn what_is_deleted_is_listed_though_its_project_is_gone(on: Engine) {
     let of_project = ListTasksRequest { project_id, page_size: 1, ..Default::default() };
     let all = ListTasksRequest { show_deleted: true, ..of_project.clone() };
     assert_eq!(walk(&mut scene.ann, all.clone()).await, "0 2 4 6");
-    // The last page is empty.
     let todo = ListTasksRequest { statuses: vec![TaskStatus::Todo.into()], ..all };
     assert_eq!(walk(&mut scene.ann, todo).await, "0 6");
     let missing = refused(scene.ann.tasks.list_tasks(of_project).await);
     assert_eq!(missing.kind(), (Code::NotFound, "PROJECT_NOT_FOUND"));
+}
+
+async fn a_walk_through_a_project_that_goes_meanwhile_ends_with_what_is_left(on: Engine) {
+    let mut scene = Scene::new(on).await;
+    let project_id = seven(&mut scene).await;
+    let first =
+        ListTasksRequest { project_id: project_id.clone(), page_size: 1, ..Default::default() };
+    let page = scene.ann.tasks.list_tasks(first.clone()).await.unwrap().into_inner();
+    let gone = DeleteProjectRequest { id: project_id, force: true, ..Default::default() };
+    scene.ann.projects.delete_project(gone).await.unwrap();
+    let next = ListTasksRequest { page_token: page.next_page_token, ..first };
+    let rest = scene.ann.tasks.list_tasks(next).await.unwrap().into_inner();
+    assert_eq!((rest.tasks, rest.next_page_token), (vec![], String::new()));
 }
