@@ -84,9 +84,9 @@ impl Select<'_> {
             self.push_span(&mut statement, columns, 0, wanted);
             return statement;
         }
-        statement.push("select * from (");
+        statement.push("select ").push(columns).push(" from (");
         self.push_span(&mut statement, columns, 0, wanted);
-        statement.push(") as kept union all select * from (");
+        statement.push(") as kept union all select ").push(columns).push(" from (");
         self.push_span(&mut statement, columns, 1, wanted);
         statement.push(") as gone").push(&self.order_by());
         statement
