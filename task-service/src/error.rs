@@ -2,7 +2,7 @@
 
 use shared::{
     database::WriteError,
-    status::{read_failed, refusal, write_failed},
+    status::{overloaded, read_failed, refusal, write_failed},
 };
 use tonic::{Code, Status};
 
@@ -32,6 +32,9 @@ pub enum Refusal {
     /// The project has more tasks than can be deleted along with it.
     #[error("the project has too many tasks to be deleted at once; delete some of them first")]
     ProjectTooLarge,
+    /// Other projects are being deleted, with as many tasks as can go at once.
+    #[error("too many projects are being deleted at once")]
+    TooManyDeletions,
     /// The caller has no such task.
     #[error("task not found")]
     TaskNotFound,
@@ -71,6 +74,7 @@ impl From<Refusal> for Status {
             Refusal::ProjectNotFound => (Code::NotFound, "PROJECT_NOT_FOUND"),
             Refusal::ProjectNotEmpty => (Code::FailedPrecondition, "PROJECT_NOT_EMPTY"),
             Refusal::ProjectTooLarge => (Code::FailedPrecondition, "PROJECT_TOO_LARGE"),
+            Refusal::TooManyDeletions => return overloaded(&refused.to_string()),
             Refusal::TaskNotFound => (Code::NotFound, "TASK_NOT_FOUND"),
             Refusal::TaskDeleted => (Code::FailedPrecondition, "TASK_DELETED"),
             Refusal::TaskNotDeleted => (Code::FailedPrecondition, "TASK_NOT_DELETED"),

@@ -31,6 +31,8 @@ pub(super) struct Work {
     projects: Rows<Project>,
     tasks: Rows<Task>,
     quotas: Quotas,
+    /// How many tasks have gone along with their projects.
+    gone: i64,
     now: Time,
 }
 
@@ -53,7 +55,7 @@ impl Work {
         let homes = back.filter_map(|ask| Some((ask.owner, tasks.get(ask.task()?)?.project_id?)));
         let homes = homes.filter(|home| projects.get(*home).is_none()).collect();
         projects.extend(projects::load::<DB>(connection, &homes).await?);
-        Ok(Self { answers, projects, tasks, quotas, now })
+        Ok(Self { answers, projects, tasks, quotas, gone: 0, now })
     }
 
     /// Does what is asked for, unless that has been done before, and leaves the answer.
@@ -173,6 +175,11 @@ impl Work {
             let refusal = if force { Refusal::ProjectTooLarge } else { Refusal::ProjectNotEmpty };
             return Ok(Err(refusal));
         }
+        // What one deletion may take, all of the transaction may: everybody waits for it.
+        if self.gone + count > self.quotas.forced_deletion {
+            return Ok(Err(Refusal::TooManyDeletions));
+        }
+        self.gone += count;
         if count > 0 {
             let revision = owner.revision;
             tasks::delete_in_project::<DB>(connection, key, self.now, revision).await?;

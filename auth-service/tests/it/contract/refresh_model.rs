@@ -10,6 +10,7 @@ use auth_service::{
     sessions::RefreshToken,
     store::SqlStore,
 };
+use e2e::Chance;
 use shared::database::{Database, Engine, Statement, get};
 use tokio::{sync::Semaphore, task::JoinSet};
 use uuid::Uuid;
@@ -57,19 +58,12 @@ fn explored() -> Vec<Path> {
 
 /// So many paths of full length, the same ones in each run.
 fn walks(count: usize) -> Vec<Path> {
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut choose = |count: usize| {
-        // xorshift64
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random % u64::try_from(count).unwrap()).unwrap()
-    };
+    let mut chance = Chance::new(0);
     let mut walk = || {
         let (mut path, mut model) = (Path::new(), Model::new());
         while path.len() < DEPTH {
             let possible: Vec<_> = Action::ALL.into_iter().filter(|it| model.can(*it)).collect();
-            let action = possible[choose(possible.len())];
+            let action = chance.pick(&possible);
             model.act(action);
             path.push(action);
         }

@@ -18,6 +18,7 @@ on_every_engine!(
     a_missing_project_is_not_found,
     a_project_with_tasks_stays_unless_forced,
     a_project_with_too_many_tasks_stays_though_forced,
+    of_two_forced_deletions_at_once_that_are_too_much_one_is_put_off,
     a_deleted_task_does_not_keep_its_project,
     the_quota_counts_what_is_there,
 );
@@ -121,6 +122,25 @@ async fn a_project_with_too_many_tasks_stays_though_forced<DB: Engine>(scene: Sc
     assert_eq!(scene.store.get_task(&scene.ann, one.id).await.unwrap(), one);
     scene.store.delete_task(&scene.ann, None, one.id, None).await.unwrap();
     delete().await.unwrap();
+}
+
+async fn of_two_forced_deletions_at_once_that_are_too_much_one_is_put_off<DB: Engine>(
+    scene: Scene<DB>,
+) {
+    let projects = [scene.project(&scene.ann, "p").await, scene.project(&scene.ann, "q").await];
+    for project in &projects {
+        let half = (0..=QUOTAS.forced_deletion / 2)
+            .map(|_| scene.store.create_task(&scene.ann, None, task_in(project, "t")));
+        assert!(join_all(half).await.iter().all(Result::is_ok));
+    }
+    let [one, two] = &projects;
+    let delete = |id| scene.store.delete_project(&scene.ann, None, id, None, true);
+    // Both wait when their group forms.
+    let (first, second) = tokio::join!(delete(one.id), delete(two.id));
+    first.unwrap();
+    assert_eq!(refusal(second), Refusal::TooManyDeletions);
+    assert_eq!(scene.store.get_project(&scene.ann, two.id).await.unwrap(), *two);
+    delete(two.id).await.unwrap();
 }
 
 async fn a_deleted_task_does_not_keep_its_project<DB: Engine>(scene: Scene<DB>) {
