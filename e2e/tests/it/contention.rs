@@ -153,7 +153,8 @@ async fn a_write_that_a_deadlock_has_undone_is_done_again() {
     let updated = update.await.unwrap().unwrap().into_inner().project.unwrap();
     assert_eq!(updated.title, "after");
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
-    until("a deadlock is counted", async || number(&mut watcher, deadlocks).await == 1).await;
+    // More than one, if the service is back before the other has been given the row.
+    until("a deadlock is counted", async || number(&mut watcher, deadlocks).await >= 1).await;
 }
 
 /// How many connections to this database wait for a lock.
