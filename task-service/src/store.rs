@@ -161,8 +161,9 @@ impl<DB: Engine> SqlStore<DB> {
     /// Deletes a project, with `force` its tasks too.
     ///
     /// # Errors
-    /// [`Refusal::ProjectNotFound`], [`Refusal::ProjectNotEmpty`], [`Refusal::EtagMismatch`], or
-    /// when the database is away.
+    /// [`Refusal::ProjectNotFound`], [`Refusal::EtagMismatch`], [`Refusal::ProjectNotEmpty`], with
+    /// `force` [`Refusal::ProjectTooLarge`] and [`Refusal::TooManyDeletions`] instead; or when the
+    /// database is away.
     pub async fn delete_project(
         &self,
         caller: &Caller,
