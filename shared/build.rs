@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // This encoding keeps custom options, which `FileDescriptorSet` would drop.
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    // In one order, wherever they are written down.
+    let builder = tonic_prost_build::configure().btree_map(".");
+    builder.compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod users;
 mod trust;
+mod erasures;
 mod sessions;
 mod guard;
 
@@ -18,7 +19,7 @@ use shared::{
         user_service_server::{self, UserServiceServer},
     },
     server::{MAX_RESPONSE_SIZE, Service},
-    trust::{Bearer, WATCH_SCOPE},
+    trust::Bearer,
 };
 use tonic::service::{Routes, interceptor::InterceptedService};
 
@@ -31,7 +32,7 @@ pub use users::Users;
 use crate::keys::{Key, State};
 
 /// The three services; that of the users behind the interceptor that lets nobody in without a token,
-/// that of the verifiers behind the one that lets in services that may watch.
+/// that of the other services behind the one that lets services in.
 pub fn service<DB: Engine>(
     auth: Auth<DB>,
     users: Users<DB>,
@@ -49,12 +50,12 @@ pub fn service<DB: Engine>(
     let trust = TrustServiceServer::new(trust)
         .max_decoding_message_size(request_size)
         .max_encoding_message_size(MAX_RESPONSE_SIZE);
-    let watchers = Bearer::of_services(Arc::clone(&verifier), WATCH_SCOPE);
+    let services = Bearer::of_services(Arc::clone(&verifier));
     let mut routes = Routes::builder();
     routes
         .add_service(auth)
         .add_service(InterceptedService::new(users, Bearer::new(verifier)))
-        .add_service(InterceptedService::new(trust, watchers));
+        .add_service(InterceptedService::new(trust, services));
     let names = vec![
         auth_service_server::SERVICE_NAME,
         user_service_server::SERVICE_NAME,

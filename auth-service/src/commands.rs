@@ -3,6 +3,7 @@
 mod keys;
 mod users;
 mod services;
+mod erasures;
 
 use std::{fmt::Write as _, io::BufRead};
 
@@ -13,6 +14,7 @@ use shared::{
     database::Engine,
 };
 
+pub use erasures::Erasures;
 pub use keys::Keys;
 pub use services::Services;
 pub use users::Users;
@@ -34,6 +36,9 @@ pub enum Command {
     /// Look at the services that may have tokens of their own, add one, remove one
     #[command(subcommand)]
     Services(Services),
+    /// Look at the users who have been deleted, and at the services that have not confirmed it
+    #[command(subcommand)]
+    Erasures(Erasures),
     /// Have verifiers fetch anew what has been revoked
     #[command(subcommand)]
     Trust(Trust),
@@ -55,7 +60,11 @@ impl Command {
     pub fn secret_prompt(&self) -> Option<&'static str> {
         match self {
             Self::Users(Users::SetPassword { .. }) => Some("New password: "),
-            Self::Users(_) | Self::Keys(_) | Self::Services(_) | Self::Trust(_) => None,
+            Self::Users(_)
+            | Self::Keys(_)
+            | Self::Services(_)
+            | Self::Erasures(_)
+            | Self::Trust(_) => None,
         }
     }
 }
@@ -101,6 +110,7 @@ impl<DB: Engine> Operator<'_, DB> {
             Command::Keys(command) => self.keys(command).await?,
             Command::Users(command) => self.users(command, input).await?,
             Command::Services(command) => self.services(command).await?,
+            Command::Erasures(command) => self.erasures(command).await?,
             Command::Trust(Trust::Reset) => self.reset_trust().await?,
         };
         // Servers on the same database find out by themselves; this way they do at once.

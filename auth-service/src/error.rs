@@ -87,6 +87,12 @@ pub enum Refusal {
     /// The refresh token was used before.
     #[error("the refresh token was used before; its session has been ended")]
     RefreshReused,
+    /// There is an erasure of that id.
+    #[error("there is an erasure with that erasure_id")]
+    ErasureIdTaken,
+    /// There is no such erasure.
+    #[error("there is no such erasure")]
+    ErasureNotFound,
     /// An operator names a user who is not there.
     #[error("there is no such user")]
     UserNotFound,
@@ -163,6 +169,8 @@ impl From<Refusal> for Status {
             Refusal::RefreshUnknown => (Code::Unauthenticated, "TOKEN_INVALID"),
             Refusal::RefreshExpired => (Code::Unauthenticated, "TOKEN_EXPIRED"),
             Refusal::SessionNotFound => (Code::NotFound, "SESSION_NOT_FOUND"),
+            Refusal::ErasureIdTaken => (Code::AlreadyExists, "ERASURE_ID_TAKEN"),
+            Refusal::ErasureNotFound => (Code::NotFound, "ERASURE_NOT_FOUND"),
             Refusal::UserDisabled => (Code::FailedPrecondition, "USER_DISABLED"),
             // Operators alone meet these, and no RPC.
             Refusal::UserNotFound => (Code::NotFound, "USER_NOT_FOUND"),

@@ -4,7 +4,8 @@
 //! what they are about; [`guesses`] limits how often a password may be tried from a [`network`];
 //! [`hasher`] checks them on threads of its own; [`request_ids`] knows a request again that is
 //! repeated; [`tokens`] signs with the keys of [`keys`], which [`keeper`] makes; [`revocations`] are why
-//! something ends early, and [`feed`] is how verifiers hear of it; [`store`] is the SQL. A login passes
+//! something ends early, and [`feed`] is how verifiers hear of it; [`erasures`] are users who have been
+//! deleted, and [`eraser`] is this service's own part in that; [`store`] is the SQL. A login passes
 //! five places: `api/auth.rs`, `hasher.rs`, `api/sessions.rs`, `store/sessions.rs`, `tokens.rs`.
 //! [`commands`] are what operators do at a [`terminal`], and [`housekeeping`] deletes what is over.
 //!
@@ -25,6 +26,8 @@ pub mod keys;
 pub mod keeper;
 pub mod revocations;
 pub mod feed;
+pub mod erasures;
+pub mod eraser;
 pub mod secret_key;
 pub mod store;
 pub mod commands;
@@ -48,6 +51,7 @@ use tokio::sync::watch;
 use crate::{
     commands::{Command, CommandFault, Operator},
     config::Config,
+    eraser::Backlog,
     feed::{Feed, Seen, Unread},
     guesses::Guesses,
     hasher::{HashFault, Hasher},
@@ -127,13 +131,19 @@ async fn serve_from<DB: Engine>(
         Feed::start(store.clone(), Arc::clone(&ring), Arc::clone(&verifier), clock.clone()).await?;
     let settings = config.server.clone();
     let ready = verifier.readiness();
-    let service = service(store.clone(), &config, &secrets, ring, verifier, feed.seen(), clock)?;
+    let (seen, backlog) = (feed.seen(), Backlog::default());
+    let mut service =
+        service(store.clone(), &config, &secrets, ring, verifier, feed.seen(), clock.clone())?;
+    backlog.report(&mut service.metrics, clock);
     tokio::select! {
         ended = server::serve(listeners, &settings, service, ready, shutdown) => ended?,
         never = feed.follow() => match never {},
+        never = eraser::keep(store.clone(), seen, backlog) => match never {},
         never = housekeeping::keep(store.clone()) => match never {},
     }
-    store.settle().await;
+    if let Err(error) = store.settle().await {
+        tracing::warn!(%error, "the last writes stay in the file beside the database");
+    }
     Ok(())
 }
 

@@ -19,6 +19,8 @@ pub enum Cause {
     TooManySessions,
     /// An operator disabled the user.
     Disable,
+    /// The user deleted the account.
+    UserDelete,
     /// An operator revoked a signing key.
     KeyRevoke,
     /// An operator removed a service.
@@ -28,7 +30,7 @@ pub enum Cause {
 impl Cause {
     /// Every cause there is. Whatever its cause, a revocation takes one path: it is written down with
     /// what causes it, in one transaction, by `store/trust.rs`.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Logout,
         Self::Session,
         Self::OtherSessions,
@@ -37,6 +39,7 @@ impl Cause {
         Self::RefreshReuse,
         Self::TooManySessions,
         Self::Disable,
+        Self::UserDelete,
         Self::KeyRevoke,
         Self::ServiceRemove,
     ];
@@ -53,6 +56,7 @@ impl Cause {
             Self::RefreshReuse => "REFRESH_REUSE",
             Self::TooManySessions => "TOO_MANY_SESSIONS",
             Self::Disable => "DISABLE",
+            Self::UserDelete => "USER_DELETE",
             Self::KeyRevoke => "KEY_REVOKE",
             Self::ServiceRemove => "SERVICE_REMOVE",
         }

@@ -7,17 +7,17 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
-use shared::{clock::Time, env::is_name, trust::WATCH_SCOPE};
+use shared::{clock::Time, env::is_name, erasure::CONFIRM_SCOPE, trust::WATCH_SCOPE};
 use uuid::Uuid;
 
-use crate::keys::KeyFault;
+use crate::{erasures::OWN_PART, keys::KeyFault};
 
 /// The shortest secret of a service that is not made here, in bytes.
 pub const LEAST_SECRET: usize = 32;
 /// The longest secret that is looked at, in bytes.
 pub const MOST_SECRET: usize = 512;
 /// Every scope that there is.
-pub const SCOPES: [&str; 1] = [WATCH_SCOPE];
+pub const SCOPES: [&str; 2] = [WATCH_SCOPE, CONFIRM_SCOPE];
 
 /// A registered service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub enum ServiceFault {
     /// Not a name.
     #[error("a service's name must be 1 to 64 visible ASCII characters, no UUID and no comma")]
     Name,
+    /// The name of this service.
+    #[error("{OWN_PART} is the name of this service itself")]
+    OwnName,
     /// Not a secret.
     #[error("a service's secret must be 32 to 512 bytes")]
     Secret,
@@ -67,6 +70,9 @@ impl Service {
         if !is_name(&name) || Uuid::try_parse(&name).is_ok() {
             return Err(ServiceFault::Name);
         }
+        if name == OWN_PART {
+            return Err(ServiceFault::OwnName);
+        }
         if !(LEAST_SECRET..=MOST_SECRET).contains(&secret.expose_secret().len()) {
             return Err(ServiceFault::Secret);
         }
@@ -75,6 +81,12 @@ impl Service {
         }
         let secret_hash = SecretHash::of(secret);
         Ok(Self { name, id: Uuid::new_v4(), secret_hash, scopes, create_time })
+    }
+
+    /// Whether erasures wait for it.
+    #[must_use]
+    pub fn must_confirm(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == CONFIRM_SCOPE)
     }
 
     /// A secret that nobody can guess.

@@ -17,6 +17,7 @@ mod services;
 mod trust;
 mod guesses;
 mod answers;
+mod erasures;
 mod operators;
 
 use std::{convert::Infallible, sync::Arc};
@@ -28,6 +29,7 @@ use shared::{
 };
 use tokio::sync::Notify;
 
+pub use erasures::{DeletedUser, Pending};
 pub use keys::KeyRevoked;
 pub use refresh::{Refresh, Refreshed, TokenPlace};
 pub use sessions::StoredToken;
@@ -45,12 +47,14 @@ pub const MIGRATIONS: Migrations = Migrations {
         ("sessions and trust", include_str!("../migrations/sqlite/0002_sessions_and_trust.sql")),
         ("guesses", include_str!("../migrations/sqlite/0003_guesses.sql")),
         ("answers", include_str!("../migrations/sqlite/0004_answers.sql")),
+        ("erasures", include_str!("../migrations/sqlite/0005_erasures.sql")),
     ],
     postgres: &[
         ("users and keys", include_str!("../migrations/postgres/0001_users_and_keys.sql")),
         ("sessions and trust", include_str!("../migrations/postgres/0002_sessions_and_trust.sql")),
         ("guesses", include_str!("../migrations/postgres/0003_guesses.sql")),
         ("answers", include_str!("../migrations/postgres/0004_answers.sql")),
+        ("erasures", include_str!("../migrations/postgres/0005_erasures.sql")),
     ],
 };
 
@@ -107,8 +111,19 @@ impl<DB: Engine> SqlStore<DB> {
     }
 
     /// Leaves the data in one place: the last thing that the service does.
-    pub async fn settle(&self) {
-        self.database.settle().await;
+    ///
+    /// # Errors
+    /// When others are in the way for too long, or the database is away.
+    pub async fn settle(&self) -> Result<(), Error> {
+        Ok(self.database.settle().await?)
+    }
+
+    /// Leaves nothing in any file of what has been deleted.
+    ///
+    /// # Errors
+    /// When others are in the way for too long, or the database is away.
+    pub async fn purge(&self) -> Result<(), Error> {
+        Ok(self.database.purge().await?)
     }
 
     /// Shows how the database is used.

@@ -1,6 +1,6 @@
 //! Tests that run on each engine, and the databases that they run on.
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use tempfile::TempDir;
 
@@ -85,6 +85,26 @@ impl Place {
     /// A database on a server.
     pub(crate) fn on(url: String) -> Self {
         Self { engine: Engine::Postgres, url, _directory: None }
+    }
+
+    /// A copy of it as it is now, if it is a file.
+    pub async fn backup(&self) -> Self {
+        let copy = self.engine.place("backup").await;
+        self.execute(&format!("vacuum into '{}'", copy.file().display())).await;
+        copy
+    }
+
+    /// Puts the copy back. No server may be at it.
+    pub fn restore(&self, backup: &Self) {
+        fs::copy(backup.file(), self.file()).expect("the file is copied");
+        for end in ["-wal", "-shm"] {
+            // It is there if the last server was killed.
+            drop(fs::remove_file(format!("{}{end}", self.file().display())));
+        }
+    }
+
+    fn file(&self) -> &Path {
+        Path::new(self.url.strip_prefix("sqlite://").expect("a file"))
     }
 }
 

@@ -5,6 +5,8 @@
 //! database engine; [`postgres`] starts servers for that, and for tests that do them harm. [`program`]
 //! runs the programs themselves, and [`load`] ends them while they are busy. A [`Chance`] chooses what
 //! a test does, the same in each run, and a [`lane`] is a client whose writes rest on each other.
+//! [`rows`] shows what a database holds, and [`leaving`] has users delete their accounts while programs are
+//! killed.
 //! Everything here panics when a test can not be set up: use it in tests and nowhere else.
 #![expect(clippy::expect_used, reason = "a test that can not be set up shall fail at once")]
 #![expect(clippy::panic, reason = "the same")]
@@ -14,6 +16,8 @@ pub mod postgres;
 pub mod program;
 pub mod load;
 pub mod lane;
+pub mod leaving;
+pub mod rows;
 mod chance;
 mod engine;
 mod operator;

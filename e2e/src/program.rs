@@ -127,11 +127,16 @@ fn address(line: &str) -> Option<SocketAddr> {
 }
 
 impl Running {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
     /// A new channel to it.
     #[must_use]
     pub fn channel(&self) -> Channel {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.addr));
-        endpoint.expect("a URL").connect_lazy()
+        Endpoint::from_shared(self.url()).expect("a URL").connect_lazy()
     }
 
     /// Somebody who calls it.

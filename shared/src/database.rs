@@ -136,15 +136,35 @@ impl<DB: Engine> Database<DB> {
         within(ACQUIRE_TIMEOUT, self.writer.connect()).await
     }
 
+    /// Leaves nothing in any file of what has been deleted: for a service that has to forget somebody. It
+    /// looks at every page of the file. A database server has its own ways; here nothing is done about it.
+    ///
+    /// # Errors
+    /// When others are in the way for too long, or the database does not answer. What has been wiped until
+    /// then stays so.
+    pub async fn purge(&self) -> Result<(), sqlx::Error> {
+        DB::purge(self).await?;
+        self.settle_within(self.timeout).await
+    }
+
     /// Leaves the data in one place: the last thing that a service does.
-    pub async fn settle(&self) {
-        let Some(sql) = DB::SETTLE else { return };
-        let settled = within(SETTLE_TIMEOUT, async {
+    ///
+    /// # Errors
+    /// When others are in the way for too long, or the database does not answer.
+    pub async fn settle(&self) -> Result<(), sqlx::Error> {
+        self.settle_within(SETTLE_TIMEOUT).await
+    }
+
+    async fn settle_within(&self, limit: Duration) -> Result<(), sqlx::Error> {
+        let Some(sql) = DB::SETTLE else { return Ok(()) };
+        let rows = within(limit, async {
             let mut connection = self.writer.connect().await?;
             Statement::<DB>::new(sql).all(&mut connection).await
         });
-        if let Err(error) = settled.await {
-            tracing::warn!(%error, "the last writes stay in the file beside the database");
+        let is_busy = |row| Ok::<_, sqlx::Error>(get::<DB, i64>(row, "busy")? != 0);
+        match rows.await?.last().map(is_busy).transpose()? {
+            Some(true) => Err(sqlx::Error::Protocol("others are at work in the file".to_owned())),
+            Some(false) | None => Ok(()),
         }
     }
 

@@ -8,8 +8,10 @@
 //!
 //! # How a service protects itself
 //!
-//! An operator registers the service with `auth-service services add notes`, which gives it a secret,
-//! and names it in `AUTH_AUDIENCES`, so that tokens are good for it. Then this is all that it takes:
+//! An operator registers the service with `auth-service services add notes --scope trust.watch`, which gives
+//! it a secret, and names it in `AUTH_AUDIENCES`, so that tokens are good for it. (Without the option it must
+//! also forget users who are deleted, as one that keeps something of them should: see
+//! [`erasure`](crate::erasure).) Then this is all that it takes:
 //!
 //! ```no_run
 //! use std::{sync::Arc, time::Duration};
@@ -70,6 +72,7 @@ pub use bearer::{Bearer, rejected};
 pub use caller::{Caller, Grant, ServiceCaller};
 pub use claims::Claims;
 pub use client::{Credential, TrustSource, follow_trust};
+pub(crate) use client::{Fault, Link, Outage, Pace, Unanswered};
 pub use issuer::Issuer;
 pub use key::{KeyFault, PublicKey};
 pub use news::{Head, News, NewsFault, Revocation};

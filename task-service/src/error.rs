@@ -3,6 +3,7 @@
 use shared::{
     database::WriteError,
     status::{overloaded, read_failed, refusal, write_failed},
+    trust::{Reason, rejected},
 };
 use tonic::{Code, Status};
 
@@ -23,6 +24,9 @@ pub enum Error {
 /// What the state of the caller's data forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// The caller's account is deleted, and all that they had here is or will be.
+    #[error("the caller is erased")]
+    OwnerErased,
     /// The caller has no such project.
     #[error("project not found")]
     ProjectNotFound,
@@ -71,6 +75,8 @@ impl From<Error> for Status {
 impl From<Refusal> for Status {
     fn from(refused: Refusal) -> Self {
         let (code, reason) = match refused {
+            // To the caller it is what it would have been a moment later.
+            Refusal::OwnerErased => return rejected(Reason::Revoked.into()),
             Refusal::ProjectNotFound => (Code::NotFound, "PROJECT_NOT_FOUND"),
             Refusal::ProjectNotEmpty => (Code::FailedPrecondition, "PROJECT_NOT_EMPTY"),
             Refusal::ProjectTooLarge => (Code::FailedPrecondition, "PROJECT_TOO_LARGE"),

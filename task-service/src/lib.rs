@@ -5,7 +5,7 @@
 //! those who watch are told, and [`feed`] wakes them; [`store`] is the SQL. A call of `CreateTask` passes
 //! three places: the [`Bearer`](shared::trust::Bearer) interceptor, `api/tasks.rs`, and the store, whose
 //! `group.rs` runs the writes that wait as one transaction. [`housekeeping`] purges what was deleted
-//! long ago.
+//! long ago, and [`eraser`] whatever users had whose account is deleted.
 //!
 //! The service trusts the tokens of auth-service. It hears from it all the time what that takes, keeps
 //! it in its own database, and asks nothing while it serves a call.
@@ -23,6 +23,7 @@ pub mod changes;
 pub mod feed;
 pub mod store;
 pub mod housekeeping;
+pub mod eraser;
 pub mod error;
 
 use std::{pin::pin, sync::Arc};
@@ -30,6 +31,7 @@ use std::{pin::pin, sync::Arc};
 use shared::{
     clock::Clock,
     database::Engine,
+    erasure::follow_erasures,
     metrics::Metrics,
     on_engine,
     server::{self, Listeners, ServeError},
@@ -91,11 +93,16 @@ async fn serve_from<DB: Engine>(
         ended = server::serve(listeners, &config.server, service, verifier.readiness(), shutdown) => {
             ended?;
         }
-        never = follow_trust(Arc::clone(&verifier), config.trust, vault.clone()) => match never {},
+        never = follow_trust(Arc::clone(&verifier), config.trust.clone(), vault.clone()) => {
+            match never {}
+        }
+        never = follow_erasures(config.trust, vault.clone(), clock.clone()) => match never {},
         never = feed::follow(vault.clone(), heads) => match never {},
         never = housekeeping::keep(vault.clone(), config.retention, clock) => match never {},
     }
-    vault.settle().await;
+    if let Err(error) = vault.settle().await {
+        tracing::warn!(%error, "the last writes stay in the file beside the database");
+    }
     Ok(())
 }
 

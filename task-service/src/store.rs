@@ -3,7 +3,7 @@
 //! Every method that an RPC reaches takes the [`Caller`] first, and the owner is in the WHERE clause
 //! of every statement. Reads run at once. Writes are values that go through the door: `group.rs`
 //! runs those that are waiting as one transaction, by the rules of `work.rs`. A write that comes with
-//! a [`Once`] is done once.
+//! a [`Once`] is done once, and none is of an owner who is erased: [`Refusal::OwnerErased`].
 
 mod operation;
 mod group;
@@ -17,6 +17,7 @@ mod tasks;
 mod task_list;
 mod changes;
 mod sweep;
+mod erase;
 mod titles;
 mod vault;
 mod trust;
@@ -34,6 +35,7 @@ use shared::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub(crate) use erase::Batch;
 pub(crate) use sweep::Sweep;
 pub use vault::Vault;
 
@@ -54,11 +56,13 @@ pub const MIGRATIONS: Migrations = Migrations {
         ("projects and tasks", include_str!("../migrations/sqlite/0001_projects_and_tasks.sql")),
         ("trust", include_str!("../migrations/sqlite/0002_trust.sql")),
         ("changes", include_str!("../migrations/sqlite/0003_changes.sql")),
+        ("erasures", include_str!("../migrations/sqlite/0004_erasures.sql")),
     ],
     postgres: &[
         ("projects and tasks", include_str!("../migrations/postgres/0001_projects_and_tasks.sql")),
         ("trust", include_str!("../migrations/postgres/0002_trust.sql")),
         ("changes", include_str!("../migrations/postgres/0003_changes.sql")),
+        ("erasures", include_str!("../migrations/postgres/0004_erasures.sql")),
     ],
 };
 
@@ -259,14 +263,13 @@ impl<DB: Engine> SqlStore<DB> {
     /// Reads what has changed since a position, a page of it; without one, from the beginning.
     ///
     /// # Errors
-    /// [`Refusal::ResyncRequired`], or when the database is away.
+    /// [`Refusal::ResyncRequired`], [`Refusal::OwnerErased`], or when the database is away.
     pub async fn changes(
         &self,
         caller: &Caller,
         since: Option<Position>,
     ) -> Result<Changes, Error> {
-        let changes = changes::read(&self.database, caller.user_id(), since).await?;
-        Ok(changes.ok_or(Refusal::ResyncRequired)?)
+        Ok(changes::read(&self.database, caller.user_id(), since).await??)
     }
 
     /// Tells when there may be more: the owner's last revision, as soon as it is seen.

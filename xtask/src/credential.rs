@@ -10,13 +10,10 @@ use std::{
 use auth_service::{
     commands::{Command, Services},
     config::Config as AuthConfig,
-    services::LEAST_SECRET,
+    services::{LEAST_SECRET, SCOPES},
 };
 use secrecy::ExposeSecret;
-use shared::{
-    clock::Clock,
-    trust::{Credential, WATCH_SCOPE},
-};
+use shared::{clock::Clock, trust::Credential};
 use task_service::config::Config as TaskConfig;
 use tempfile::NamedTempFile;
 
@@ -48,7 +45,7 @@ async fn register_with(
     }
     let add = Command::Services(Services::Add {
         name: credential.service().to_owned(),
-        scopes: vec![WATCH_SCOPE.to_owned()],
+        scopes: SCOPES.map(str::to_owned).to_vec(),
         secret_file: Some(secret.to_owned()),
     });
     auth_service::operate(auth, &Clock::system(), add, &mut io::empty()).await?;

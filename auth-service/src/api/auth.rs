@@ -11,10 +11,11 @@ use shared::{
     clock::Clock,
     database::Engine,
     pb::auth::{
-        IssueServiceTokenRequest, IssueServiceTokenResponse, ListSigningKeysRequest,
-        ListSigningKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
-        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse,
-        ValidateTokenRequest, ValidateTokenResponse, auth_service_server::AuthService,
+        GetErasureRequest, GetErasureResponse, IssueServiceTokenRequest, IssueServiceTokenResponse,
+        ListSigningKeysRequest, ListSigningKeysResponse, LoginRequest, LoginResponse,
+        LogoutRequest, LogoutResponse, RefreshTokenRequest, RefreshTokenResponse, RegisterRequest,
+        RegisterResponse, ValidateTokenRequest, ValidateTokenResponse,
+        auth_service_server::AuthService,
     },
     trust::{Rejection, Verifier},
 };
@@ -32,8 +33,8 @@ use crate::{
     tokens::TokenIssuer,
 };
 use wire::{
-    TOKEN_TYPE, claims_to_wire, parse_access_token, parse_credential, parse_login,
-    parse_refresh_token, parse_register,
+    TOKEN_TYPE, claims_to_wire, parse_access_token, parse_credential, parse_erasure_id,
+    parse_login, parse_refresh_token, parse_register,
 };
 
 /// What the RPCs work with.
@@ -147,6 +148,15 @@ impl<DB: Engine> AuthService for Auth<DB> {
             access_token_expire_time: Some(token.expire_time.into()),
             scopes: service.scopes,
         }))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<GetErasureRequest>,
+    ) -> Result<Response<GetErasureResponse>, Status> {
+        let id = parse_erasure_id(&request.into_inner().id)?;
+        let erasure = self.store.erasure(id).await?;
+        Ok(Response::new(GetErasureResponse { erasure: Some(erasure.into()) }))
     }
 
     async fn list_signing_keys(

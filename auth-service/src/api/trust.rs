@@ -1,18 +1,23 @@
-//! `taskmanager.auth.v1.TrustService`: what verifiers must know, for services that have its scope.
+//! `taskmanager.auth.v1.TrustService`: what verifiers must know, and whom services must forget; for services
+//! that have the scope.
 
-use std::{sync::Arc, time::Duration};
+mod erasures;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::stream::{BoxStream, unfold};
 use shared::{
     database::Engine,
+    erasure::CONFIRM_SCOPE,
     fields::Violations,
     pb::auth::{
-        Revocation as WireRevocation, SigningKey, WatchTrustRequest, WatchTrustResponse,
+        AcknowledgeErasureRequest, AcknowledgeErasureResponse, Revocation as WireRevocation,
+        SigningKey, TrustHead, WatchErasuresRequest, WatchTrustRequest, WatchTrustResponse,
         trust_service_server::TrustService,
     },
     server::{Places, TakenPlace},
     status::draining,
-    trust::{Grant, Head, Revocation, ServiceCaller, Verifier, rejected},
+    trust::{Grant, Head, Revocation, ServiceCaller, Verifier, WATCH_SCOPE, rejected},
 };
 use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
@@ -53,8 +58,8 @@ impl<DB: Engine> TrustService for Trust<DB> {
         &self,
         request: Request<WatchTrustRequest>,
     ) -> Result<Response<Self::WatchTrustStream>, Status> {
-        let caller = ServiceCaller::of(&request)?;
-        let head = parse_head(request.into_inner())?;
+        let caller = ServiceCaller::of(&request, WATCH_SCOPE)?;
+        let head = parse_head("head", request.into_inner().head)?;
         let place = self.places.take(caller.name().to_owned())?;
         // What was read long ago is nothing new to anybody.
         let mut seen = self.seen.clone();
@@ -81,6 +86,37 @@ impl<DB: Engine> TrustService for Trust<DB> {
             }
         });
         Ok(Response::new(Box::pin(messages)))
+    }
+
+    type WatchErasuresStream = erasures::Messages;
+
+    async fn watch_erasures(
+        &self,
+        request: Request<WatchErasuresRequest>,
+    ) -> Result<Response<Self::WatchErasuresStream>, Status> {
+        let caller = ServiceCaller::of(&request, CONFIRM_SCOPE)?;
+        let position = parse_head("cursor", request.into_inner().cursor)?;
+        let place = self.places.take(caller.name().to_owned())?;
+        let watcher = erasures::Watcher {
+            store: self.store.clone(),
+            seen: self.seen.clone(),
+            verifier: Arc::clone(&self.verifier),
+            grant: caller.grant().clone(),
+            position,
+            page: VecDeque::new(),
+            _place: place,
+        };
+        Ok(Response::new(watcher.begin()))
+    }
+
+    async fn acknowledge_erasure(
+        &self,
+        request: Request<AcknowledgeErasureRequest>,
+    ) -> Result<Response<AcknowledgeErasureResponse>, Status> {
+        let caller = ServiceCaller::of(&request, CONFIRM_SCOPE)?;
+        let (user_id, counts) = erasures::parse_acknowledgement(request.into_inner())?;
+        self.store.confirm_erasure(&caller, user_id, counts).await?;
+        Ok(Response::new(AcknowledgeErasureResponse {}))
     }
 }
 
@@ -202,14 +238,14 @@ impl<DB: Engine> Watcher<DB> {
     }
 }
 
-fn parse_head(request: WatchTrustRequest) -> Result<Option<Head>, Error> {
-    let Some(head) = request.head else { return Ok(None) };
+fn parse_head(field: &str, head: Option<TrustHead>) -> Result<Option<Head>, Error> {
+    let Some(head) = head else { return Ok(None) };
     let mut violations = Violations::new();
     if head.sequence < 0 {
-        violations.add("head.sequence", "must not be negative");
+        violations.add(&format!("{field}.sequence"), "must not be negative");
     }
     let epoch = Uuid::try_parse(&head.epoch).map_err(|_| "must be a UUID");
-    let epoch = violations.check("head.epoch", epoch);
+    let epoch = violations.check(&format!("{field}.epoch"), epoch);
     let head = epoch.map(|epoch| Head { epoch, sequence: head.sequence });
     Ok(Some(violations.finish(head)?))
 }

@@ -6,17 +6,17 @@ use shared::{
     clock::Clock,
     database::Engine,
     pb::auth::{
-        ChangePasswordRequest, ChangePasswordResponse, GetCurrentUserRequest,
-        GetCurrentUserResponse, ListSessionsRequest, ListSessionsResponse,
-        RevokeOtherSessionsRequest, RevokeOtherSessionsResponse, RevokeSessionRequest,
-        RevokeSessionResponse, UpdateCurrentUserRequest, UpdateCurrentUserResponse,
-        user_service_server::UserService,
+        ChangePasswordRequest, ChangePasswordResponse, DeleteCurrentUserRequest,
+        DeleteCurrentUserResponse, GetCurrentUserRequest, GetCurrentUserResponse,
+        ListSessionsRequest, ListSessionsResponse, RevokeOtherSessionsRequest,
+        RevokeOtherSessionsResponse, RevokeSessionRequest, RevokeSessionResponse,
+        UpdateCurrentUserRequest, UpdateCurrentUserResponse, user_service_server::UserService,
     },
     trust::Caller,
 };
 use tonic::{Request, Response, Status};
 
-use super::Guard;
+use super::{Guard, erasures::begun};
 use crate::{
     error::{Error, Refusal},
     guesses::{Taken, Whose},
@@ -25,7 +25,7 @@ use crate::{
     request_ids::RequestIds,
     store::{Account, SqlStore},
 };
-use wire::{Update, parse_passwords, parse_revoke, parse_update, to_wire};
+use wire::{Update, parse_delete, parse_passwords, parse_revoke, parse_update, to_wire};
 
 /// What the RPCs work with.
 #[derive(Debug)]
@@ -88,6 +88,21 @@ impl<DB: Engine> UserService for Users<DB> {
         };
         tokio::join!(change, self.guard.forgive(taken)).0?;
         Ok(Response::new(ChangePasswordResponse {}))
+    }
+
+    async fn delete_current_user(
+        &self,
+        request: Request<DeleteCurrentUserRequest>,
+    ) -> Result<Response<DeleteCurrentUserResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let network = self.guard.network_of(&request);
+        let (password, erasure_id) = parse_delete(request.into_inner())?;
+        let account = self.store.account(&caller).await?;
+        let taken = self.authenticate(&account, network, password).await?;
+        let delete = self.store.delete_user(&caller, account.password_version, erasure_id);
+        let delete_time = tokio::join!(delete, self.guard.forgive(taken)).0?;
+        let erasure = Some(begun(erasure_id, delete_time));
+        Ok(Response::new(DeleteCurrentUserResponse { erasure }))
     }
 
     async fn list_sessions(

@@ -7,10 +7,14 @@ use std::{
 
 use clap::Subcommand;
 use secrecy::{ExposeSecret, SecretString};
-use shared::{database::Engine, trust::WATCH_SCOPE};
+use shared::database::Engine;
 
 use super::{CommandFault, Operator, lines, show};
-use crate::{error::Error, secret_key, services::Service};
+use crate::{
+    error::Error,
+    secret_key,
+    services::{SCOPES, Service},
+};
 
 /// About the services.
 #[derive(Debug, Clone, Subcommand)]
@@ -18,17 +22,20 @@ pub enum Services {
     /// Print each service: its name, its scopes, since when
     List,
     /// Register a service; its secret is printed, or kept in a file
+    ///
+    /// One that is registered with the same secret has these scopes from now on.
     Add {
         /// The name, which the service's tokens will bear
         name: String,
-        /// What its tokens allow
-        #[arg(long = "scope", default_value = WATCH_SCOPE)]
+        /// What its tokens allow: to verify those of users (trust.watch), to forget users who are deleted
+        /// (erasure.confirm), which every erasure then waits for; both without this option
+        #[arg(long = "scope", default_values = SCOPES)]
         scopes: Vec<String>,
         /// Where the secret is; it is made there, for its owner alone, if the file is missing
         #[arg(long)]
         secret_file: Option<PathBuf>,
     },
-    /// Remove a service: its tokens end
+    /// Remove a service: its tokens end, and erasures wait for it no more
     Remove {
         /// The name
         name: String,

@@ -8,7 +8,7 @@ use shared::{
 use sqlx::Error;
 
 use super::{
-    SqlStore,
+    SqlStore, erasures,
     operation::{Act, Transaction},
 };
 use crate::{
@@ -40,8 +40,8 @@ impl<DB: Engine> SqlStore<DB> {
         Ok(rows.first().map(service::<DB>).transpose()?)
     }
 
-    /// Registers a service. One that is there with the same secret and scopes stays as it is; the
-    /// answer is whether it is new.
+    /// Registers a service; the answer is whether it is new. One that is there with the same secret has
+    /// these scopes from now on.
     ///
     /// # Errors
     /// [`Refusal::ServiceExists`], or when the database is away.
@@ -49,7 +49,7 @@ impl<DB: Engine> SqlStore<DB> {
         Ok(self.submit(Add { service }).await??)
     }
 
-    /// Removes a service. Its tokens end.
+    /// Removes a service. Its tokens end, and erasures wait for it no more.
     ///
     /// # Errors
     /// [`Refusal::ServiceNotFound`], or when the database is away.
@@ -76,15 +76,32 @@ impl<DB: Engine> Act<DB> for Add {
             .bind(new.scopes.join(" "))
             .bind(new.create_time.micros());
         if !at.all(statement).await?.is_empty() {
+            if new.must_confirm() {
+                at.change.ask();
+            }
             return Ok(Ok(true));
         }
         let select = "select name, id, secret_hash, scopes, create_time from services
                       where name = $1";
         let rows = at.all(Statement::new(select).bind(new.name.clone())).await?;
         let old = rows.first().map(service::<DB>).transpose()?;
-        let same = old
-            .is_some_and(|old| (&old.secret_hash, &old.scopes) == (&new.secret_hash, &new.scopes));
-        Ok(if same { Ok(false) } else { Err(Refusal::ServiceExists) })
+        let Some(old) = old.filter(|old| old.secret_hash == new.secret_hash) else {
+            return Ok(Err(Refusal::ServiceExists));
+        };
+        if old.scopes != new.scopes {
+            let update = "update services set scopes = $2 where name = $1";
+            let statement = Statement::new(update).bind(new.name.clone());
+            at.all(statement.bind(new.scopes.join(" "))).await?;
+        }
+        match (old.must_confirm(), new.must_confirm()) {
+            (false, true) => at.change.ask(),
+            (true, false) => {
+                erasures::settle_parts(at, old.name.clone()).await?;
+                at.change.ask_no_more(old.name);
+            }
+            (false, false) | (true, true) => {}
+        }
+        Ok(Ok(false))
     }
 }
 
@@ -102,6 +119,9 @@ impl<DB: Engine> Act<DB> for Remove {
         // Its tokens are not written down: the last one may have been issued now, for as long as any.
         let expire_time = at.now.plus(MAX_TOKEN_LIFE);
         at.revoke(get::<DB, _>(row, "id")?, Cause::ServiceRemove, expire_time);
+        // At once, for those that there are: what confirms them must not wait for the head meanwhile.
+        erasures::settle_parts(at, self.name.clone()).await?;
+        at.change.ask_no_more(self.name.clone());
         Ok(Ok(()))
     }
 }

@@ -11,10 +11,10 @@ use sqlx::Error;
 use uuid::Uuid;
 
 use super::{
-    SqlStore, keys,
+    SqlStore, erasures, keys,
     operation::{Act, Transaction},
 };
-use crate::{error::Error as Failure, keys::SealedKey, revocations::Cause};
+use crate::{erasures::Counts, error::Error as Failure, keys::SealedKey, revocations::Cause};
 
 /// How long a revocation is kept after the last token that it hits has expired: a clock that is an
 /// hour ahead for a while must not bring anything back.
@@ -24,6 +24,12 @@ pub(super) const GRACE: Duration = Duration::from_hours(1);
 #[derive(Default)]
 pub(super) struct Change {
     revocations: Vec<(Revocation, Cause)>,
+    /// Users who are deleted, and how much of them was.
+    erasures: Vec<(Uuid, Counts)>,
+    /// Whether a service is to confirm the erasures that begin from now on.
+    asked: bool,
+    /// Services that are asked no more to confirm erasures.
+    unasked: Vec<String>,
     /// Whether something else is not as it was.
     other: bool,
     epoch: Option<Uuid>,
@@ -38,6 +44,21 @@ impl Change {
         self.revocations.push((Revocation { id, expire_time }, cause));
     }
 
+    /// A user is deleted, and this much along with them.
+    pub(super) fn erase(&mut self, user_id: Uuid, counts: Counts) {
+        self.erasures.push((user_id, counts));
+    }
+
+    /// A service is to confirm erasures from now on.
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// A service need not confirm erasures any more.
+    pub(super) fn ask_no_more(&mut self, service: String) {
+        self.unasked.push(service);
+    }
+
     /// The signing keys are not those that they were.
     pub(super) fn keys(&mut self) {
         self.other = true;
@@ -46,11 +67,13 @@ impl Change {
     /// How many places it takes in the sequence.
     fn steps(&self) -> i64 {
         let other = i64::from(self.other || self.epoch.is_some());
-        i64::try_from(self.revocations.len()).unwrap_or(i64::MAX).saturating_add(other)
+        let told = self.revocations.len() + self.erasures.len();
+        i64::try_from(told).unwrap_or(i64::MAX).saturating_add(other)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.steps() == 0 && self.forgotten.is_none()
+        let is_silent = self.steps() == 0 && self.forgotten.is_none();
+        is_silent && !self.asked && self.unasked.is_empty()
     }
 }
 
@@ -74,7 +97,8 @@ pub(super) async fn tell<DB: Engine>(mut at: Transaction<'_, DB>) -> Result<(), 
     .bind(change.forgotten_at_most.unwrap_or(Time::MAX).micros());
     let rows = at.all(statement).await?;
     let last: i64 = get::<DB, _>(rows.first().ok_or(Error::RowNotFound)?, "sequence")?;
-    for (sequence, (revocation, cause)) in (last - change.steps() + 1..).zip(change.revocations) {
+    let mut sequences = last - change.steps() + 1..;
+    for ((revocation, cause), sequence) in change.revocations.into_iter().zip(&mut sequences) {
         let insert = "insert into revocations (sequence, id, cause, create_time, expire_time)
                       values ($1, $2, $3, $4, $5)";
         let statement = Statement::new(insert)
@@ -84,6 +108,14 @@ pub(super) async fn tell<DB: Engine>(mut at: Transaction<'_, DB>) -> Result<(), 
             .bind(at.now.micros())
             .bind(revocation.expire_time.micros());
         at.all(statement).await?;
+    }
+    // Here, under the lock of the head: a service is registered or removed before or after this. One that
+    // is removed and added at once is asked about those who are deleted now.
+    for service in change.unasked {
+        erasures::settle_parts(&mut at, service).await?;
+    }
+    for ((user_id, counts), sequence) in change.erasures.into_iter().zip(sequences) {
+        erasures::begin(&mut at, sequence, user_id, &counts).await?;
     }
     Ok(())
 }

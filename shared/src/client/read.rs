@@ -4,7 +4,7 @@ use prost::Message;
 
 use crate::pb::{
     auth::{
-        GetCurrentUserRequest, IssueServiceTokenRequest, ListSessionsRequest,
+        GetCurrentUserRequest, GetErasureRequest, IssueServiceTokenRequest, ListSessionsRequest,
         ListSigningKeysRequest, ValidateTokenRequest,
     },
     task::{GetProjectRequest, GetTaskRequest, ListProjectsRequest, ListTasksRequest},
@@ -25,6 +25,7 @@ macro_rules! reads {
 
 reads!(
     GetCurrentUserRequest,
+    GetErasureRequest,
     IssueServiceTokenRequest,
     ListSessionsRequest,
     ListSigningKeysRequest,

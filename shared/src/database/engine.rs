@@ -121,8 +121,8 @@ pub trait Engine:
     /// What tells other processes of a write, by the name of a topic; nothing where they see it anyway.
     const ANNOUNCE: Option<&'static str>;
 
-    /// What leaves the data in one file when a service ends, so that a copy of that is whole; nothing
-    /// where they are in none.
+    /// What leaves the data in one file, so that a copy of that is whole and what is deleted there is nowhere
+    /// else. Its row says in `busy` whether it could not. Nothing where the data are in no file of ours.
     const SETTLE: Option<&'static str>;
 
     /// A row source for a `from` clause, named `x`: the JSON array of objects bound as `$1`, with
@@ -134,6 +134,9 @@ pub trait Engine:
         settings: &Settings,
         migrations: &Migrations,
     ) -> impl Future<Output = Result<Database<Self>, OpenFault>> + Send;
+
+    /// Wipes what is left of deleted rows beside the others; see [`Database::purge`].
+    fn purge(database: &Database<Self>) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Hears of what other processes write; see [`Database::listen`].
     fn listen(

@@ -27,6 +27,12 @@ pub enum OpenFault {
     /// The database does not answer, or is none.
     #[error("{}", said(.0))]
     Connect(#[from] Error),
+    /// The SQLite that is built along lacks what is needed.
+    #[error(
+        "the program is built with an SQLite that can not wipe what is deleted: build it with the environment \
+         variable LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB, as .cargo/config.toml sets it"
+    )]
+    Build,
     /// A newer version of this software has been here, or another service.
     #[error(
         "it belongs to a newer version of this program, or to another service, which needs one of \

@@ -31,6 +31,10 @@ const SHORT: [(&str, &str); 2] = [("jit", "off"), ("max_parallel_workers_per_gat
 /// another and sort it, so it is told not to unless there is no other way.
 const READS: [(&str, &str); 2] = [("default_transaction_read_only", "on"), ("enable_sort", "off")];
 
+/// Before a table's first analysis a join with a set would otherwise read it whole, and whoever wants the first
+/// rows in the order of an index would read all that it has, and sort them.
+const WRITES: [(&str, &str); 2] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
+
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";
     // A hint need not last: nobody waits until it is on the disk.
@@ -76,9 +80,13 @@ impl Engine for Postgres {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.clone().options(READS))
             .await?;
-        // Before a table's first analysis a join with a set would otherwise read it whole.
-        let writer = options.options([("enable_seqscan", "off")]);
+        let writer = options.options(WRITES);
         Ok(Database { readers, writer, timeout: settings.timeout })
+    }
+
+    /// What the server still has of deleted rows is up to its own `vacuum`.
+    async fn purge(_database: &Database<Self>) -> Result<(), sqlx::Error> {
+        Ok(())
     }
 
     async fn listen(

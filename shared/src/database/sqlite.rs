@@ -1,6 +1,8 @@
 //! SQLite: the embedded engine. One file, write-ahead log, every commit on the disk before it is
 //! acknowledged.
 
+mod scrub;
+
 use std::{
     convert::Infallible,
     fs, io,
@@ -13,7 +15,7 @@ use std::{
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Pool, Sqlite, SqliteConnection,
+    ConnectOptions, Connection, Pool, Sqlite, SqliteConnection,
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
@@ -39,7 +41,11 @@ impl Engine for Sqlite {
     // A transaction that begins as a reader and then writes would ignore the busy timeout.
     const BEGIN: &'static str = "begin immediate";
     const ANNOUNCE: Option<&'static str> = None;
-    const SETTLE: Option<&'static str> = Some("pragma wal_checkpoint(truncate)");
+    // The last step keeps writers out while it waits for readers, so it waits no longer than they would not
+    // mind. The first one has done most of the work by then, and is in nobody's way.
+    const SETTLE: Option<&'static str> = Some(
+        "pragma wal_checkpoint(passive); pragma busy_timeout = 250; pragma wal_checkpoint(truncate)",
+    );
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns
@@ -62,13 +68,17 @@ impl Engine for Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            // What is deleted, or written over, is zeros from then on.
+            .pragma("secure_delete", "on");
         let path = options.get_filename().to_path_buf();
         let directory = make_private(&path)?;
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
         lock(&directory).await?;
+        check_build(&options).await?;
         migrate(options.connect().await?, migrations.sqlite).await?;
+        renew(&options).await?;
         directory.unlock()?;
 
         let readers: Pool<Self> = PoolOptions::new()
@@ -78,6 +88,10 @@ impl Engine for Sqlite {
             .connect_with(options.clone().pragma("query_only", "on"))
             .await?;
         Ok(Database { readers, writer: options, timeout: settings.timeout })
+    }
+
+    async fn purge(database: &Database<Self>) -> Result<(), sqlx::Error> {
+        scrub::scrub(database).await
     }
 
     /// The version of the data, as one connection sees it, changes when any other one has written.
@@ -103,6 +117,32 @@ impl Engine for Sqlite {
             tokio::time::sleep(LISTEN_INTERVAL).await;
         }
     }
+}
+
+/// Demands an SQLite that can be asked to forget: see `scrub.rs`.
+async fn check_build(options: &SqliteConnectOptions) -> Result<(), OpenFault> {
+    let mut connection = options.connect().await?;
+    let select = "select sqlite_compileoption_used('ENABLE_DBPAGE_VTAB') as can";
+    let rows = Statement::<Sqlite>::new(select).all(&mut connection).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    if get::<Sqlite, i64>(row, "can")? == 0 {
+        return Err(OpenFault::Build);
+    }
+    Ok(connection.close().await?)
+}
+
+/// Writes a file anew, once, that is older than `secure_delete` is here: it may hold what was deleted then.
+async fn renew(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let select = Statement::<Sqlite>::new("select user_version from pragma_user_version");
+    let rows = select.all(&mut connection).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    if get::<Sqlite, i64>(row, "user_version")? == 0 {
+        for sql in ["vacuum", "pragma wal_checkpoint(truncate)", "pragma user_version = 1"] {
+            Statement::<Sqlite>::new(sql).all(&mut connection).await?;
+        }
+    }
+    connection.close().await
 }
 
 async fn version(
@@ -171,13 +211,15 @@ mod tests {
 
         let mut writer = database.connect_writer().await.unwrap();
         let rows = Statement::<Sqlite>::new(
-            "select synchronous, journal_mode from pragma_synchronous, pragma_journal_mode",
+            "select synchronous, journal_mode, secure_delete
+             from pragma_synchronous, pragma_journal_mode, pragma_secure_delete",
         )
         .all(&mut writer)
         .await
         .unwrap();
         assert_eq!(get::<Sqlite, i64>(&rows[0], "synchronous").unwrap(), 2, "FULL");
         assert_eq!(get::<Sqlite, String>(&rows[0], "journal_mode").unwrap(), "wal");
+        assert_eq!(get::<Sqlite, i64>(&rows[0], "secure_delete").unwrap(), 1, "on");
 
         Statement::<Sqlite>::new("create table t (a)").all(&mut writer).await.unwrap();
         for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
@@ -195,6 +237,61 @@ mod tests {
         let url = format!("sqlite://{}", path.display());
         Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn what_is_settled_is_in_one_file_and_a_reader_is_not_disturbed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("there.db");
+        let url = format!("sqlite://{}", path.display());
+        let database = Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
+        let mut writer = database.connect_writer().await.unwrap();
+        let mut reader = database.connect_writer().await.unwrap();
+        for sql in ["create table t (a)", "insert into t values ('old')"] {
+            Statement::<Sqlite>::new(sql).all(&mut writer).await.unwrap();
+        }
+        for sql in ["begin", "select a from t"] {
+            Statement::<Sqlite>::new(sql).all(&mut reader).await.unwrap();
+        }
+        Statement::<Sqlite>::new("update t set a = 'new'").all(&mut writer).await.unwrap();
+        let log = path.with_extension("db-wal");
+        database.settle().await.unwrap_err();
+        assert!(fs::metadata(&log).unwrap().len() > 0, "the reader is in the midst of it");
+        for sql in ["pragma busy_timeout = 0", "begin immediate", "rollback"] {
+            Statement::<Sqlite>::new(sql).all(&mut writer).await.expect("no writer is kept out");
+        }
+        let rows = Statement::<Sqlite>::new("select a from t").all(&mut reader).await.unwrap();
+        assert_eq!(get::<Sqlite, String>(&rows[0], "a").unwrap(), "old");
+        Statement::<Sqlite>::new("commit").all(&mut reader).await.unwrap();
+        database.settle().await.unwrap();
+        assert_eq!(fs::metadata(&log).unwrap().len(), 0);
+        let file = fs::read(&path).unwrap();
+        let holds = |text: &[u8]| file.windows(text.len()).any(|part| part == text);
+        assert!(holds(b"new") && !holds(b"old"), "what is written over is gone");
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_has_deleted_leaves_the_file_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("there.db");
+        let url = format!("sqlite://{}", path.display());
+        let holds =
+            |text: &[u8]| fs::read(&path).unwrap().windows(text.len()).any(|part| part == text);
+        let options = SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
+        let mut before = options.pragma("secure_delete", "off").connect().await.unwrap();
+        for sql in [
+            "create table t (a)",
+            "insert into t values ('gone'), ('there')",
+            "delete from t where a = 'gone'",
+        ] {
+            Statement::<Sqlite>::new(sql).all(&mut before).await.unwrap();
+        }
+        before.close().await.unwrap();
+        assert!(holds(b"gone") && holds(b"there"));
+        for _ in 0..2 {
+            Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
+            assert!(!holds(b"gone") && holds(b"there"));
+        }
     }
 
     #[tokio::test]

@@ -12,38 +12,44 @@ use crate::status::{refusal, retry_later};
 #[derive(Debug, Clone)]
 pub struct Bearer {
     verifier: Arc<Verifier>,
-    /// The scope that a service must have; users are let in without one.
-    scope: Option<&'static str>,
+    serves: Serves,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone, Copy)]
+enum Serves {
+    Users,
+    Services,
 }
 
 impl Bearer {
     /// An interceptor that lets users in.
     #[must_use]
     pub fn new(verifier: Arc<Verifier>) -> Self {
-        Self { verifier, scope: None }
+        Self { verifier, serves: Serves::Users }
     }
 
-    /// An interceptor that lets services in that have this scope.
+    /// An interceptor that lets services in. What each of them may do is asked where it is done:
+    /// [`ServiceCaller::of`](super::ServiceCaller::of) takes a scope.
     #[must_use]
-    pub fn of_services(verifier: Arc<Verifier>, scope: &'static str) -> Self {
-        Self { verifier, scope: Some(scope) }
+    pub fn of_services(verifier: Arc<Verifier>) -> Self {
+        Self { verifier, serves: Serves::Services }
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let token = token(request.metadata())?;
-        let Some(scope) = self.scope else {
-            let caller = self.verifier.verify(token).map_err(rejected)?;
-            request.extensions_mut().insert(caller);
-            return Ok(request);
-        };
-        let caller = self.verifier.verify_service(token).map_err(rejected)?;
-        if !caller.has_scope(scope) {
-            let message = format!("the token has not the scope {scope}");
-            return Err(refusal(Code::PermissionDenied, "SCOPE_MISSING", &message));
+        match self.serves {
+            Serves::Users => {
+                let caller = self.verifier.verify(token).map_err(rejected)?;
+                request.extensions_mut().insert(caller);
+            }
+            Serves::Services => {
+                let caller = self.verifier.verify_service(token).map_err(rejected)?;
+                request.extensions_mut().insert(caller);
+            }
         }
-        request.extensions_mut().insert(caller);
         Ok(request)
     }
 }

@@ -1,10 +1,10 @@
 //! The identity behind a request.
 
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
 use super::{Claims, PublicKey, Reason, Rejection, bearer::missing};
-use crate::{clock::Time, env::is_name};
+use crate::{clock::Time, env::is_name, status::refusal};
 
 /// The user that a verified token stands for.
 ///
@@ -77,12 +77,17 @@ impl ServiceCaller {
         Ok(Self { name: claims.sub.clone(), scopes, grant })
     }
 
-    /// The service that the interceptor has put into a request.
+    /// The service that the interceptor has put into a request, if its token has this scope.
     ///
     /// # Errors
-    /// UNAUTHENTICATED when there is none.
-    pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
-        request.extensions().get().cloned().ok_or_else(missing)
+    /// UNAUTHENTICATED when there is none, `PERMISSION_DENIED` without the scope.
+    pub fn of<T>(request: &Request<T>, scope: &str) -> Result<Self, Status> {
+        let caller: Self = request.extensions().get().cloned().ok_or_else(missing)?;
+        if caller.has_scope(scope) {
+            return Ok(caller);
+        }
+        let message = format!("the token has not the scope {scope}");
+        Err(refusal(Code::PermissionDenied, "SCOPE_MISSING", &message))
     }
 
     /// The name that it is registered by.

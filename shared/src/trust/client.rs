@@ -11,6 +11,9 @@ mod saver;
 mod unsaved;
 
 pub use credential::Credential;
+pub(crate) use link::{Link, Unanswered};
+pub(crate) use outage::{Fault, Outage};
+pub(crate) use pace::Pace;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -18,10 +21,11 @@ use tokio::time::{Instant, interval, sleep, timeout_at};
 use tonic::Streaming;
 
 use super::{Head, Issuer, News, NewsFault, Snapshot, SnapshotStore, Verifier, verifier::SILENCE};
-use crate::{clock::Time, pb::auth::WatchTrustResponse};
-use link::{Link, Unopened};
-use outage::{Fault, Outage};
-use pace::{Hurry, Pace};
+use crate::{
+    clock::Time,
+    pb::auth::{WatchTrustRequest, WatchTrustResponse, trust_service_client::TrustServiceClient},
+};
+use pace::Hurry;
 use saver::{Ledger, save};
 
 /// How often what has expired is forgotten.
@@ -130,11 +134,11 @@ impl From<Fault> for End {
     }
 }
 
-impl From<Unopened> for End {
-    fn from(unopened: Unopened) -> Self {
-        match unopened {
-            Unopened::Token(reason) => Self::Token(reason),
-            Unopened::Fault(fault) => Self::Fault(fault),
+impl From<Unanswered> for End {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Token(reason) => Self::Token(reason),
+            Unanswered::Fault(fault) => Self::Fault(fault),
         }
     }
 }
@@ -156,7 +160,7 @@ impl<'f> Follower<'f> {
             told: None,
             forgot: Instant::now(),
             hurry: Hurry::default(),
-            outage: Outage::default(),
+            outage: Outage::without("revocations do not arrive"),
         }
     }
 
@@ -185,7 +189,7 @@ impl<'f> Follower<'f> {
             self.outage.goes_on(&fault, self.link.url());
             let pause = match fault {
                 Fault::Refused(_) => Pace::refused(),
-                Fault::Secret(_) | Fault::Away(_) => pace.failed(),
+                Fault::Secret(_) | Fault::Away(_) | Fault::Unable(_) => pace.failed(),
             };
             tokio::select! {
                 () = sleep(pause.saturating_sub(spent)) => {}
@@ -202,7 +206,10 @@ impl<'f> Follower<'f> {
         if self.misses_something() {
             self.head = None;
         }
-        Ok(self.link.watch(channel, self.head).await?)
+        let request = WatchTrustRequest { head: self.head.map(Into::into) };
+        let request = self.link.request(request);
+        let mut client = TrustServiceClient::new(channel);
+        Ok(self.link.answer(client.watch_trust(request)).await?)
     }
 
     /// Takes in what comes, until nothing does.

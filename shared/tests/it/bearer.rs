@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::{
+    erasure::CONFIRM_SCOPE,
     testing::Forge,
     trust::{Bearer, Caller, ServiceCaller, WATCH_SCOPE},
 };
@@ -106,19 +107,17 @@ fn a_revoked_token_is_told_from_an_invalid_one() {
 #[test]
 fn users_and_services_are_let_in_where_they_belong() {
     let scene = Scene::new();
-    let services = || Bearer::of_services(scene.verifier.clone(), WATCH_SCOPE);
+    let services = || Bearer::of_services(scene.verifier.clone());
     let bearer = |token: String| format!("Bearer {token}");
     let user = bearer(scene.token());
     let watcher = bearer(scene.forge.sign(&scene.service_claims(WATCH_SCOPE)));
-    let other = bearer(scene.forge.sign(&scene.service_claims("trust.watcher watch")));
 
     let request = call_on(services(), &[watcher.as_bytes()]).unwrap();
-    assert_eq!(ServiceCaller::of(&request).unwrap().name(), "task-service");
+    assert_eq!(ServiceCaller::of(&request, WATCH_SCOPE).unwrap().name(), "task-service");
     assert!(Caller::of(&request).is_err(), "a service is no user");
     let refusals = [
         (call(&scene, &[watcher.as_bytes()]), "USER_TOKEN_REQUIRED"),
         (call_on(services(), &[user.as_bytes()]), "SERVICE_TOKEN_REQUIRED"),
-        (call_on(services(), &[other.as_bytes()]), "SCOPE_MISSING"),
     ];
     for (answer, reason) in refusals {
         let status = answer.expect_err(reason);
@@ -126,6 +125,30 @@ fn users_and_services_are_let_in_where_they_belong() {
     }
     let status = call_on(services(), &[]).unwrap_err();
     assert_eq!(told(&status), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
+}
+
+#[test]
+fn a_service_may_do_what_its_scopes_say() {
+    let scene = Scene::new();
+    let let_in = |scopes: &str| {
+        let token = format!("Bearer {}", scene.forge.sign(&scene.service_claims(scopes)));
+        call_on(Bearer::of_services(scene.verifier.clone()), &[token.as_bytes()]).unwrap()
+    };
+    let missing = (Code::PermissionDenied, "SCOPE_MISSING".to_owned());
+    for (scopes, scope) in [
+        ("trust.watcher watch", WATCH_SCOPE),
+        (WATCH_SCOPE, CONFIRM_SCOPE),
+        (CONFIRM_SCOPE, WATCH_SCOPE),
+    ] {
+        let refused = ServiceCaller::of(&let_in(scopes), scope).unwrap_err();
+        assert_eq!(told(&refused), missing, "{scopes} is not {scope}");
+    }
+    let both = let_in("trust.watch erasure.confirm");
+    for scope in [WATCH_SCOPE, CONFIRM_SCOPE] {
+        assert_eq!(ServiceCaller::of(&both, scope).unwrap().name(), "task-service");
+    }
+    let nobody = ServiceCaller::of(&Request::new(()), WATCH_SCOPE).unwrap_err();
+    assert_eq!(told(&nobody), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
 }
 
 #[test]

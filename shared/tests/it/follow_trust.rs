@@ -1,6 +1,6 @@
 //! What an issuer says, on its way over a real channel into a verifier and its store.
 
-mod issuer;
+pub(crate) mod issuer;
 mod store;
 
 mod learning;
@@ -108,7 +108,14 @@ impl Pair {
             Some(path) => tokio::spawn(follow_trust(verifier, source, FileStore::new(path))),
             None => tokio::spawn(follow_trust(verifier, source, store)),
         };
-        let socket = Some((socket, Issuer { token: answers, asked: ask, opened: open }));
+        let issuer = Issuer {
+            token: answers,
+            asked: ask,
+            opened: open,
+            watched: mpsc::unbounded_channel().0,
+            confirmed: mpsc::unbounded_channel().0,
+        };
+        let socket = Some((socket, issuer));
         Self { scene, token, asked, opened, saves, broken, permits, follower, socket }
     }
 

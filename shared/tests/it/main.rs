@@ -3,6 +3,8 @@
 //! client calls again.
 
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod support;
 
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod bearer;
 mod client;
 #[cfg(test)]
 mod door;
+#[cfg(test)]
+mod follow_erasures;
 #[cfg(test)]
 mod follow_trust;
 #[cfg(test)]

@@ -6,45 +6,50 @@
 
 use std::ops::ControlFlow;
 
-use serde::Serialize;
-use shared::database::{Database, Engine, Kind, Statement, get};
+use shared::database::{Database, Engine, Statement, get};
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::{projects, rows::json, tasks};
-use crate::changes::{Change, Changes, Position};
+use super::{
+    projects,
+    rows::{OWNER_COLUMNS, owners_json},
+    tasks,
+};
+use crate::{
+    changes::{Change, Changes, Position},
+    error::Refusal,
+};
 
 /// How many rows of a table are read at once.
 const PAGE: usize = 500;
 /// How many bytes of text: with those of the projects, a message that any client takes.
 const BYTES: usize = 1024 * 1024;
 
-/// What comes after a position, a page of it; nothing if some of it has been forgotten. Without a
-/// position it is everything, from the beginning.
+/// What comes after a position, a page of it. Without a position it is everything, from the beginning.
 pub(super) async fn read<DB: Engine>(
     database: &Database<DB>,
     owner: Uuid,
     since: Option<Position>,
-) -> Result<Option<Changes>, Error> {
-    let (head, forgotten) = row(database, owner).await?;
+) -> Result<Result<Changes, Refusal>, Error> {
+    let first = row(database, owner).await?;
+    let head = first.revision;
     let position = since.unwrap_or(Position { revision: 0, beginning: head });
-    if !position.is_known(head, forgotten) {
-        return Ok(None);
+    if let Err(refusal) = first.check(position) {
+        return Ok(Err(refusal));
     }
     if position.revision == head {
-        return Ok(Some(Changes { changes: Vec::new(), position, head }));
+        return Ok(Ok(Changes { changes: Vec::new(), position, head }));
     }
     let range = Range { owner, after: position.revision, through: head };
     let (mut changes, through) = range.changes(database).await?;
-    // Something may have been purged while it was read.
-    let (_, forgotten) = row(database, owner).await?;
-    if !position.is_known(head, forgotten) {
-        return Ok(None);
+    // Something may have been deleted while it was read.
+    if let Err(refusal) = row(database, owner).await?.check(position) {
+        return Ok(Err(refusal));
     }
     changes.retain(|change| change.revision() <= through);
     changes.sort_unstable_by_key(Change::revision);
     let position = Position { revision: through, ..position };
-    Ok(Some(Changes { changes, position, head }))
+    Ok(Ok(Changes { changes, position, head }))
 }
 
 /// The last revision of each of these owners.
@@ -52,26 +57,48 @@ pub(super) async fn heads<DB: Engine>(
     database: &Database<DB>,
     owners: &[Uuid],
 ) -> Result<Vec<(Uuid, i64)>, Error> {
-    #[derive(Serialize)]
-    struct Key {
-        key_owner: Uuid,
-    }
-    let keys = owners.iter().map(|&key_owner| Key { key_owner });
     let statement = Statement::new(format!(
         "select owner_id, revision from {} cross join owners where owner_id = key_owner",
-        DB::rows(&[("key_owner", Kind::Uuid)])
+        DB::rows(&OWNER_COLUMNS)
     ));
-    let rows = database.read(statement.bind(json(keys)?)).await?;
+    let rows = database.read(statement.bind(owners_json(owners)?)).await?;
     let head = |row| Ok((get::<DB, _>(row, "owner_id")?, get::<DB, _>(row, "revision")?));
     rows.iter().map(head).collect()
 }
 
-/// The owner's last revision, and the last one that something has been forgotten of.
-async fn row<DB: Engine>(database: &Database<DB>, owner: Uuid) -> Result<(i64, i64), Error> {
-    let select = "select revision, forgotten_revision from owners where owner_id = $1";
+/// What an owner's row says to whoever watches.
+#[derive(Default)]
+struct Row {
+    /// The last revision.
+    revision: i64,
+    /// The last one that something has been forgotten of.
+    forgotten: i64,
+    /// Until when no write of the owner is let in; 0 is never.
+    fence_time: i64,
+}
+
+impl Row {
+    /// Whether somebody at this position can be told everything that they do not know.
+    fn check(&self, position: Position) -> Result<(), Refusal> {
+        if self.fence_time > 0 {
+            Err(Refusal::OwnerErased)
+        } else if position.is_known(self.revision, self.forgotten) {
+            Ok(())
+        } else {
+            Err(Refusal::ResyncRequired)
+        }
+    }
+}
+
+async fn row<DB: Engine>(database: &Database<DB>, owner: Uuid) -> Result<Row, Error> {
+    let select = "select revision, forgotten_revision, fence_time from owners where owner_id = $1";
     let rows = database.read(Statement::new(select).bind(owner)).await?;
-    let Some(row) = rows.first() else { return Ok((0, 0)) };
-    Ok((get::<DB, _>(row, "revision")?, get::<DB, _>(row, "forgotten_revision")?))
+    let Some(row) = rows.first() else { return Ok(Row::default()) };
+    Ok(Row {
+        revision: get::<DB, _>(row, "revision")?,
+        forgotten: get::<DB, _>(row, "forgotten_revision")?,
+        fence_time: get::<DB, _>(row, "fence_time")?,
+    })
 }
 
 /// The revisions of an owner after one and up to another.

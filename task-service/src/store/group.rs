@@ -18,7 +18,7 @@ use shared::{
 use uuid::Uuid;
 
 use super::{
-    Quotas, operation::Operation, owners::Owners, sweep, titles, trust, vault, work::Work,
+    Quotas, erase, operation::Operation, owners::Owners, sweep, titles, trust, vault, work::Work,
 };
 use crate::feed::Heads;
 
@@ -77,7 +77,13 @@ async fn run_one<DB: Engine>(
             work.answer::<DB>(connection, owners.of(ask.owner)?, ask).await?;
         }
         Operation::Sweep { sweep, slot } => {
-            slot.fill(sweep::run::<DB>(connection, sweep).await?);
+            slot.fill(sweep::run::<DB>(connection, owners.of(sweep.owner)?, sweep).await?);
+        }
+        Operation::Erase { batch, slot } => {
+            slot.fill(erase::run::<DB>(connection, owners.of(batch.owner)?, batch).await?);
+        }
+        Operation::KeepErased { owner, cursor, slot } => {
+            slot.fill(erase::keep::<DB>(connection, *owner, *cursor).await?);
         }
         Operation::FoldTitles { slot } => slot.fill(titles::fold::<DB>(connection).await?),
         Operation::KeepPageKey { fresh, slot } => {

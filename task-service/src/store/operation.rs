@@ -3,10 +3,16 @@
 use shared::{
     database::{Slot, Write, WriteError},
     once::Once,
+    trust::Head,
 };
 use uuid::Uuid;
 
-use super::{rows::Key, sweep::Sweep, trust::Said};
+use super::{
+    erase::{Batch, Erased},
+    rows::Key,
+    sweep::Sweep,
+    trust::Said,
+};
 use crate::{
     error::Refusal,
     etag::Etag,
@@ -20,6 +26,10 @@ pub(crate) enum Operation {
     Ask(Ask),
     /// What is over is forgotten.
     Sweep { sweep: Sweep, slot: Slot<usize> },
+    /// Some of what an owner has is deleted, until nothing is left.
+    Erase { batch: Batch, slot: Slot<Erased> },
+    /// It is known everywhere that nothing is left.
+    KeepErased { owner: Uuid, cursor: Head, slot: Slot<()> },
     /// Titles that have none yet get their keys.
     FoldTitles { slot: Slot<bool> },
     /// A key for page tokens, unless there is one.
@@ -62,6 +72,8 @@ impl Operation {
         match self {
             Self::Ask(ask) => Some(ask.owner),
             Self::Sweep { sweep, .. } => Some(sweep.owner),
+            Self::Erase { batch, .. } => Some(batch.owner),
+            Self::KeepErased { owner, .. } => Some(*owner),
             Self::FoldTitles { .. } | Self::KeepPageKey { .. } | Self::KeepTrust { .. } => None,
         }
     }
@@ -120,6 +132,8 @@ impl Write for Operation {
         match self {
             Self::Ask(ask) => ask.slot.is_abandoned(),
             Self::Sweep { slot, .. } => slot.is_abandoned(),
+            Self::Erase { slot, .. } => slot.is_abandoned(),
+            Self::KeepErased { slot, .. } => slot.is_abandoned(),
             Self::KeepPageKey { slot, .. } => slot.is_abandoned(),
             Self::FoldTitles { slot } | Self::KeepTrust { slot, .. } => slot.is_abandoned(),
         }
@@ -129,6 +143,8 @@ impl Write for Operation {
         match self {
             Self::Ask(ask) => ask.slot.settle(outcome),
             Self::Sweep { slot, .. } => slot.settle(outcome),
+            Self::Erase { slot, .. } => slot.settle(outcome),
+            Self::KeepErased { slot, .. } => slot.settle(outcome),
             Self::KeepPageKey { slot, .. } => slot.settle(outcome),
             Self::FoldTitles { slot } | Self::KeepTrust { slot, .. } => slot.settle(outcome),
         }

@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use shared::database::{Column, Engine, Kind, Statement, get};
+use shared::{
+    clock::Time,
+    database::{Column, Engine, Kind, Statement, get},
+};
 use uuid::Uuid;
 
-use super::{operation::Operation, rows::json};
+use super::{
+    operation::Operation,
+    rows::{OWNER_COLUMNS, json, owners_json},
+};
 
 /// The rows of the owners in a group, locked for the rest of its transaction.
 #[derive(Debug)]
@@ -21,11 +27,65 @@ pub(super) struct Owner {
     pub(super) projects: i64,
     /// How many tasks there are that are not deleted.
     pub(super) tasks: i64,
+    /// Until when no write of the owner is let in; 0 is never.
+    fence_time: i64,
+    /// Whether nobody needs the row any more.
+    is_over: bool,
     /// What the table holds at this moment.
     stored: Row,
 }
 
 impl Owner {
+    /// Whether the owner is being erased, or has been: nothing of theirs is written any more.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fence_time > 0
+    }
+
+    /// Lets in no write of the owner any more, until this time; whoever watches is to see that. The answer
+    /// is whether it is news.
+    pub(super) fn fence(&mut self, until: Time) -> bool {
+        let is_news = until.micros() > self.fence_time;
+        if is_news {
+            self.fence_time = until.micros();
+            (self.projects, self.tasks) = (0, 0);
+            self.next_revision();
+        }
+        is_news
+    }
+
+    /// Whether no token of a fenced owner can be alive any more.
+    pub(super) fn is_fence_over(&self, now: Time) -> bool {
+        self.is_fenced() && self.fence_time <= now.micros()
+    }
+
+    /// Has the row deleted with the commit.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// An owner of whom so many revisions have been taken.
+    fn of(stored: Row, taken: i64) -> Self {
+        Self {
+            revision: stored.revision - taken,
+            projects: stored.projects,
+            tasks: stored.tasks,
+            fence_time: stored.fence_time,
+            is_over: false,
+            stored,
+        }
+    }
+
+    /// What the table is to hold.
+    fn row(&self) -> Row {
+        Row {
+            owner_id: self.stored.owner_id,
+            revision: self.revision.max(self.stored.revision),
+            projects: self.projects,
+            tasks: self.tasks,
+            fence_time: self.fence_time,
+        }
+    }
+
     /// The revision of the next change.
     pub(super) fn next_revision(&mut self) -> i64 {
         self.revision += 1;
@@ -39,13 +99,17 @@ struct Row {
     revision: i64,
     projects: i64,
     tasks: i64,
+    fence_time: i64,
 }
 
-const COLUMNS: [Column; 4] = [
+const FIELDS: &str = "owner_id, revision, projects, tasks, fence_time";
+
+const COLUMNS: [Column; 5] = [
     ("owner_id", Kind::Uuid),
     ("revision", Kind::BigInt),
     ("projects", Kind::BigInt),
     ("tasks", Kind::BigInt),
+    ("fence_time", Kind::BigInt),
 ];
 
 impl Owners {
@@ -73,12 +137,17 @@ impl Owners {
         if counts.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
-        let row = |(&owner_id, &revision)| Row { owner_id, revision, projects: 0, tasks: 0 };
+        let row = |(&owner_id, &revision)| Row {
+            owner_id,
+            revision,
+            projects: 0,
+            tasks: 0,
+            fence_time: 0,
+        };
         let rows = Statement::<DB>::new(format!(
-            "insert into owners (owner_id, revision, projects, tasks)
-             select owner_id, revision, projects, tasks from {} where true
+            "insert into owners ({FIELDS}) select {FIELDS} from {} where true
              on conflict (owner_id) do update set revision = owners.revision + excluded.revision
-             returning owner_id, revision, projects, tasks",
+             returning {FIELDS}",
             DB::rows(&COLUMNS)
         ))
         .bind(json(counts.iter().map(row))?)
@@ -90,10 +159,10 @@ impl Owners {
                 revision: get::<DB, _>(row, "revision")?,
                 projects: get::<DB, _>(row, "projects")?,
                 tasks: get::<DB, _>(row, "tasks")?,
+                fence_time: get::<DB, _>(row, "fence_time")?,
             };
-            let revision = stored.revision - counts.get(&stored.owner_id).unwrap_or(&0);
-            let (projects, tasks) = (stored.projects, stored.tasks);
-            Ok((stored.owner_id, Owner { revision, projects, tasks, stored }))
+            let taken = counts.get(&stored.owner_id).copied().unwrap_or_default();
+            Ok((stored.owner_id, Owner::of(stored, taken)))
         };
         rows.iter().map(owner).collect::<Result<_, sqlx::Error>>().map(Self)
     }
@@ -103,32 +172,42 @@ impl Owners {
         self.0.get_mut(&owner).ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Writes back the rows that the group has changed beyond the revisions that it took. The answer
-    /// is the last revision of each owner.
+    /// Writes back the rows that the group has changed beyond the revisions that it took, and deletes those
+    /// that are over. The answer is the last revision of each other owner.
     pub(super) async fn settle<DB: Engine>(
         self,
         connection: &mut DB::Connection,
     ) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
-        let rows = self.0.into_iter().map(|(owner_id, owner)| {
-            let revision = owner.revision.max(owner.stored.revision);
-            let row = Row { owner_id, revision, projects: owner.projects, tasks: owner.tasks };
-            (row, owner.stored)
-        });
-        let rows: Vec<_> = rows.collect();
-        let heads = rows.iter().map(|(row, _)| (row.owner_id, row.revision)).collect();
-        let changed = rows.into_iter().filter(|(row, stored)| row != stored).map(|(row, _)| row);
-        let changed: Vec<Row> = changed.collect();
-        if changed.is_empty() {
-            return Ok(heads);
+        let (mut heads, mut changed, mut over) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, owner) in self.0 {
+            let row = owner.row();
+            // Without a revision there was never anything but the lock.
+            if owner.is_over || row.revision == 0 {
+                over.push(id);
+                continue;
+            }
+            heads.push((id, row.revision));
+            if row != owner.stored {
+                changed.push(row);
+            }
         }
-        let statement = Statement::<DB>::new(format!(
-            "insert into owners (owner_id, revision, projects, tasks)
-             select owner_id, revision, projects, tasks from {} where true
-             on conflict (owner_id) do update
-             set revision = excluded.revision, projects = excluded.projects, tasks = excluded.tasks",
-            DB::rows(&COLUMNS)
-        ));
-        statement.bind(json(changed)?).all(connection).await?;
+        if !changed.is_empty() {
+            let statement = Statement::<DB>::new(format!(
+                "insert into owners ({FIELDS}) select {FIELDS} from {} where true
+                 on conflict (owner_id) do update
+                 set revision = excluded.revision, projects = excluded.projects,
+                     tasks = excluded.tasks, fence_time = excluded.fence_time",
+                DB::rows(&COLUMNS)
+            ));
+            statement.bind(json(changed)?).all(connection).await?;
+        }
+        if !over.is_empty() {
+            let statement = Statement::<DB>::new(format!(
+                "delete from owners where owner_id in (select key_owner from {})",
+                DB::rows(&OWNER_COLUMNS)
+            ));
+            statement.bind(owners_json(&over)?).all(connection).await?;
+        }
         Ok(heads)
     }
 }

@@ -15,6 +15,9 @@ pub(super) type Key = (Uuid, Uuid);
 /// The columns of a set of keys, named apart from those of the tables they are joined with.
 pub(super) const KEY_COLUMNS: [Column; 2] = [("key_owner", Kind::Uuid), ("key_id", Kind::Uuid)];
 
+/// The column of a set of owners, named apart alike.
+pub(super) const OWNER_COLUMNS: [Column; 1] = [("key_owner", Kind::Uuid)];
+
 /// Rows as they were read, and as the group changes them.
 #[derive(Debug)]
 pub(super) struct Rows<T> {
@@ -69,6 +72,15 @@ pub(super) fn keys_json(keys: &BTreeSet<Key>) -> Result<String, sqlx::Error> {
         key_id: Uuid,
     }
     json(keys.iter().map(|&(key_owner, key_id)| Row { key_owner, key_id }))
+}
+
+/// Owners as the JSON that a statement takes apart.
+pub(super) fn owners_json(owners: &[Uuid]) -> Result<String, sqlx::Error> {
+    #[derive(Serialize)]
+    struct Row {
+        key_owner: Uuid,
+    }
+    json(owners.iter().map(|&key_owner| Row { key_owner }))
 }
 
 /// A set of rows as the JSON that a statement takes apart.

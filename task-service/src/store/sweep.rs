@@ -1,4 +1,4 @@
-//! What forgets: tasks that were deleted long ago, and what was kept for a while.
+//! What forgets: tasks that were deleted long ago, what was kept for a while, and owners who are erased.
 //!
 //! No RPC reaches this.
 
@@ -9,7 +9,7 @@ use shared::{
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::{operation::Operation, vault::Vault};
+use super::{operation::Operation, owners::Owner, vault::Vault};
 
 /// What of an owner is to be forgotten.
 #[derive(Debug, Clone, Copy)]
@@ -34,15 +34,19 @@ impl<DB: Engine> Vault<DB> {
         most: i64,
     ) -> Result<(Vec<Uuid>, Option<Uuid>), crate::error::Error> {
         let statement = Statement::new(
-            "select owner_id, cast(case when
-                 exists (select 1 from tasks t where t.owner_id = o.owner_id
-                         and t.deleted = 1 and t.update_time <= $3)
+            "select owner_id, cast(case
+                 when fence_time > $4
+                 or exists (select 1 from erasures e where e.owner_id = o.owner_id) then 0
+                 when fence_time > 0
+                 or exists (select 1 from tasks t where t.owner_id = o.owner_id
+                            and t.deleted = 1 and t.update_time <= $3)
                  or exists (select 1 from deleted_projects p where p.owner_id = o.owner_id
                             and p.delete_time <= $3)
                  or exists (select 1 from answers a where a.owner_id = o.owner_id
-                            and a.expire_time <= $4)
-             then 1 else 0 end as bigint) as is_due
-             from (select owner_id from owners where owner_id > $1 order by owner_id limit $2) as o
+                            and a.expire_time <= $4) then 1
+                 else 0 end as bigint) as is_due
+             from (select owner_id, fence_time from owners
+                   where owner_id > $1 order by owner_id limit $2) as o
              order by owner_id",
         );
         let statement = statement.bind(after).bind(most);
@@ -65,9 +69,33 @@ impl<DB: Engine> Vault<DB> {
     }
 }
 
-/// Forgets, under the lock of the owner's row. What those who watch may not have heard of yet, they
-/// can not hear of any more: the owner's row says so.
+/// Forgets, under the lock of the owner's row. Of an owner who is erased nothing is left but the row: it
+/// goes once no token can be alive.
 pub(super) async fn run<DB: Engine>(
+    connection: &mut DB::Connection,
+    owner: &mut Owner,
+    sweep: &Sweep,
+) -> Result<usize, Error> {
+    if !owner.is_fenced() {
+        return sweep_rows::<DB>(connection, sweep).await;
+    }
+    if owner.is_fence_over(sweep.now) && !is_being_erased::<DB>(connection, sweep.owner).await? {
+        owner.end();
+    }
+    Ok(0)
+}
+
+async fn is_being_erased<DB: Engine>(
+    connection: &mut DB::Connection,
+    owner: Uuid,
+) -> Result<bool, Error> {
+    let select = Statement::<DB>::new("select owner_id from erasures where owner_id = $1");
+    Ok(!select.bind(owner).all(connection).await?.is_empty())
+}
+
+/// What those who watch may not have heard of yet, they can not hear of any more: the owner's row says
+/// so.
+async fn sweep_rows<DB: Engine>(
     connection: &mut DB::Connection,
     sweep: &Sweep,
 ) -> Result<usize, Error> {

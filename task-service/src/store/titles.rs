@@ -45,7 +45,7 @@ pub(super) async fn fold<DB: Engine>(connection: &mut DB::Connection) -> Result<
         return Ok(false);
     }
     let owners = rows.iter().map(|row| (row.key_owner, 0)).collect();
-    Owners::lock_each::<DB>(connection, owners).await?;
+    let owners = Owners::lock_each::<DB>(connection, owners).await?;
     // Whoever has changed a title meanwhile has made its key.
     let update = format!(
         "update tasks set title_key = new_key from {}
@@ -61,5 +61,6 @@ pub(super) async fn fold<DB: Engine>(connection: &mut DB::Connection) -> Result<
     for sql in [update, delete] {
         Statement::<DB>::new(sql).bind(json(&rows)?).all(connection).await?;
     }
+    owners.settle::<DB>(connection).await?;
     Ok(rows.len() == BATCH)
 }

@@ -71,8 +71,19 @@ impl<DB: Engine> Vault<DB> {
     }
 
     /// Leaves the data in one place: the last thing that the service does.
-    pub async fn settle(&self) {
-        self.database.settle().await;
+    ///
+    /// # Errors
+    /// When others are in the way for too long, or the database is away.
+    pub async fn settle(&self) -> Result<(), Error> {
+        Ok(self.database.settle().await?)
+    }
+
+    /// Leaves nothing in any file of what has been deleted.
+    ///
+    /// # Errors
+    /// When others are in the way for too long, or the database is away.
+    pub async fn purge(&self) -> Result<(), Error> {
+        Ok(self.database.purge().await?)
     }
 
     /// Keeps what was heard, without holding up the writes of users for long. The answer is `false` if

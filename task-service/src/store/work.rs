@@ -58,13 +58,18 @@ impl Work {
         Ok(Self { answers, projects, tasks, quotas, gone: 0, now })
     }
 
-    /// Does what is asked for, unless that has been done before, and leaves the answer.
+    /// Does what is asked for, unless that has been done before or may not be any more, and leaves the
+    /// answer.
     pub(super) async fn answer<DB: Engine>(
         &mut self,
         connection: &mut DB::Connection,
         owner: &mut Owner,
         ask: &mut Ask,
     ) -> Result<(), Error> {
+        if owner.is_fenced() {
+            ask.slot.fill(Err(Refusal::OwnerErased));
+            return Ok(());
+        }
         if let Some(once) = &ask.once
             && let Some(before) = self.answers.find::<Kept<'_>>(once)?
         {

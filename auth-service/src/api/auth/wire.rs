@@ -7,13 +7,15 @@ use shared::{
     clock::Time,
     env::is_name,
     fields::Violations,
-    ids::new_id,
+    ids::{new_id, parse_id},
     once::Once,
     pb::auth::{
         IssueServiceTokenRequest, LoginRequest, RegisterRequest, Tokens, ValidateTokenResponse,
     },
     trust::Claims,
 };
+
+use uuid::Uuid;
 
 use crate::{
     api::sessions::{Begun, narrow},
@@ -99,6 +101,13 @@ pub(super) fn parse_login(request: LoginRequest, known: &[String]) -> Result<Log
         client_label,
     });
     Ok(violations.finish(login)?)
+}
+
+/// Which erasure is asked for.
+pub(super) fn parse_erasure_id(id: &str) -> Result<Uuid, Error> {
+    let mut violations = Violations::new();
+    let id = violations.check("id", parse_id(id));
+    Ok(violations.finish(id)?)
 }
 
 /// Reads a refresh token; `None` when it can not be one of ours.

@@ -8,12 +8,12 @@ use shared::{
     mask::Mask,
     once::Once,
     pb::auth::{
-        ChangePasswordRequest, RevokeSessionRequest, Session as WireSession,
-        UpdateCurrentUserRequest, User as WireUser,
+        ChangePasswordRequest, DeleteCurrentUserRequest, RevokeSessionRequest,
+        Session as WireSession, UpdateCurrentUserRequest, User as WireUser,
     },
     trust::Caller,
 };
-use uuid::Uuid;
+use uuid::{Uuid, Version};
 
 use crate::{
     error::Error,
@@ -110,6 +110,24 @@ pub(super) fn parse_passwords(
     let current = violations.check("current_password", current);
     let new = violations.check("new_password", new);
     Ok(violations.finish(current.zip(new))?)
+}
+
+/// The current password, and the id of the erasure, which is made here unless the caller has made one.
+pub(super) fn parse_delete(request: DeleteCurrentUserRequest) -> Result<(Password, Uuid), Error> {
+    let mut violations = Violations::new();
+    let password = Password::presented(request.current_password);
+    let password = violations.check("current_password", password);
+    let erasure_id = match request.erasure_id.as_str() {
+        "" => Some(Uuid::new_v4()),
+        id => violations.check("erasure_id", parse_random_id(id)),
+    };
+    Ok(violations.finish(password.zip(erasure_id))?)
+}
+
+/// An id that says that it was made at random.
+fn parse_random_id(id: &str) -> Result<Uuid, &'static str> {
+    let is_random = |id: &Uuid| id.get_version() == Some(Version::Random);
+    parse_id(id).ok().filter(is_random).ok_or("must be a UUIDv4, made at random")
 }
 
 /// A session as the user sees it from this one.

@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use secrecy::ExposeSecret;
 use tokio::{task::spawn_blocking, time::timeout};
 use tonic::{
-    Code, Request, Status, Streaming,
+    Code, Request, Response, Status,
     metadata::{Ascii, MetadataValue},
     transport::Channel,
 };
@@ -14,11 +14,9 @@ use super::{TrustSource, outage::Fault};
 use crate::{
     clock::Time,
     pb::auth::{
-        IssueServiceTokenRequest, IssueServiceTokenResponse, WatchTrustRequest, WatchTrustResponse,
-        auth_service_client::AuthServiceClient, trust_service_client::TrustServiceClient,
+        IssueServiceTokenRequest, IssueServiceTokenResponse, auth_service_client::AuthServiceClient,
     },
     server::causes,
-    trust::Head,
 };
 
 /// How long each step of a connection may take.
@@ -28,7 +26,7 @@ const RESERVE: Duration = Duration::from_secs(30);
 
 /// The way to the issuer.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     source: TrustSource,
     token: Option<Token>,
 }
@@ -41,28 +39,37 @@ struct Token {
     until: Time,
 }
 
-/// Why there is no stream.
+/// Why there is no answer, or no stream any more.
 #[derive(Debug)]
-pub(super) enum Unopened {
+pub(crate) enum Unanswered {
     /// The token is not accepted any more.
     Token(String),
     /// Anything else.
     Fault(Fault),
 }
 
+impl From<Unanswered> for Fault {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Token(reason) => Self::Away(reason),
+            Unanswered::Fault(fault) => fault,
+        }
+    }
+}
+
 impl Link {
-    pub(super) fn new(source: TrustSource) -> Self {
+    pub(crate) fn new(source: TrustSource) -> Self {
         Self { source, token: None }
     }
 
     /// Where the issuer is.
-    pub(super) fn url(&self) -> &http::Uri {
+    pub(crate) fn url(&self) -> &http::Uri {
         self.source.issuer.url()
     }
 
     /// Makes a new connection and sees to a token. Files are read anew, and a file system that hangs
     /// must not hang the service.
-    pub(super) async fn connect(&mut self, now: Time) -> Result<Channel, Fault> {
+    pub(crate) async fn connect(&mut self, now: Time) -> Result<Channel, Fault> {
         let source = self.source.clone();
         let read = move || (source.issuer.channel(), source.credential.secret());
         let read = timeout(TIMEOUT, spawn_blocking(read)).await;
@@ -81,27 +88,34 @@ impl Link {
         Ok(channel)
     }
 
-    /// Opens the stream of what is new since this head.
-    pub(super) async fn watch(
-        &mut self,
-        channel: Channel,
-        head: Option<Head>,
-    ) -> Result<Streaming<WatchTrustResponse>, Unopened> {
-        let mut request = Request::new(WatchTrustRequest { head: head.map(Into::into) });
+    /// A request with the token.
+    pub(crate) fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.bearer.clone());
         }
-        let mut client = TrustServiceClient::new(channel);
-        in_time(client.watch_trust(request)).await.map_err(|status| self.ended(&status))
+        request
     }
 
-    /// What the end of a stream means. A token that is not accepted is not shown again.
-    pub(super) fn ended(&mut self, status: &Status) -> Unopened {
-        if status.code() == Code::Unauthenticated {
+    /// What a call is answered, or why it is not.
+    pub(crate) async fn answer<T>(
+        &mut self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Unanswered> {
+        in_time(call).await.map_err(|status| self.ended(&status))
+    }
+
+    /// What the end of a call or a stream means. A token that is not accepted, or allows too little, is not
+    /// shown again.
+    pub(crate) fn ended(&mut self, status: &Status) -> Unanswered {
+        let is_unknown = status.code() == Code::Unauthenticated;
+        if is_unknown || status.code() == Code::PermissionDenied {
             self.token = None;
-            return Unopened::Token(reason(status));
         }
-        Unopened::Fault(told(status))
+        if is_unknown {
+            return Unanswered::Token(reason(status));
+        }
+        Unanswered::Fault(told(status))
     }
 }
 
@@ -117,11 +131,9 @@ fn token(answer: &IssueServiceTokenResponse) -> Result<Token, Fault> {
 }
 
 /// The answer to a call, unless it takes too long.
-async fn in_time<T>(
-    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
-) -> Result<T, Status> {
+async fn in_time<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
     match timeout(TIMEOUT, call).await {
-        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Ok(answer) => answer.map(Response::into_inner),
         Err(_) => Err(Status::deadline_exceeded("no answer in time")),
     }
 }

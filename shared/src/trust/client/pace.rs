@@ -19,24 +19,24 @@ const HURRY: Duration = Duration::from_secs(10);
 
 /// The pauses between attempts that fail in a row.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     failures: u32,
 }
 
 impl Pace {
     /// The pause after one more failure.
-    pub(super) fn failed(&mut self) -> Duration {
+    pub(crate) fn failed(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         BACKOFF.pause(self.failures)
     }
 
     /// The pause after a refusal.
-    pub(super) fn refused() -> Duration {
+    pub(crate) fn refused() -> Duration {
         spread(REFUSED)
     }
 
     /// An attempt did not fail.
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
     }
 }

@@ -5,15 +5,17 @@ use std::time::Instant;
 use shared::{
     clock::Time,
     pb::auth::{
-        IssueServiceTokenRequest, IssueServiceTokenResponse, ListSigningKeysRequest,
-        ListSigningKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
-        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse, SigningKey,
-        ValidateTokenRequest, ValidateTokenResponse, WatchTrustRequest, WatchTrustResponse,
+        AcknowledgeErasureRequest, AcknowledgeErasureResponse, GetErasureRequest,
+        GetErasureResponse, IssueServiceTokenRequest, IssueServiceTokenResponse,
+        ListSigningKeysRequest, ListSigningKeysResponse, LoginRequest, LoginResponse,
+        LogoutRequest, LogoutResponse, RefreshTokenRequest, RefreshTokenResponse, RegisterRequest,
+        RegisterResponse, SigningKey, ValidateTokenRequest, ValidateTokenResponse,
+        WatchErasuresRequest, WatchErasuresResponse, WatchTrustRequest, WatchTrustResponse,
         auth_service_server::AuthService, trust_service_server::TrustService,
     },
     trust::{Head, News, PublicKey},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -25,6 +27,8 @@ pub(crate) struct Issuer {
     pub(crate) token: watch::Receiver<TokenAnswer>,
     pub(crate) asked: mpsc::UnboundedSender<Asked>,
     pub(crate) opened: mpsc::UnboundedSender<Opened>,
+    pub(crate) watched: mpsc::UnboundedSender<Watched>,
+    pub(crate) confirmed: mpsc::UnboundedSender<Confirmed>,
 }
 
 /// A token was asked for.
@@ -54,6 +58,37 @@ impl Opened {
     pub(crate) fn end(self, status: Status) {
         self.stream.send(Err(status)).expect("the stream is open");
     }
+}
+
+/// A stream of erasures was opened.
+pub(crate) struct Watched {
+    pub(crate) at: Instant,
+    pub(crate) cursor: Option<Head>,
+    pub(crate) authorization: String,
+    stream: mpsc::UnboundedSender<Result<WatchErasuresResponse, Status>>,
+}
+
+impl Watched {
+    pub(crate) fn send(&self, message: WatchErasuresResponse) {
+        self.stream.send(Ok(message)).expect("the stream is open");
+    }
+
+    pub(crate) fn end(self, status: Status) {
+        self.stream.send(Err(status)).expect("the stream is open");
+    }
+}
+
+/// An erasure was confirmed. Dropped, it is not answered with sense.
+pub(crate) struct Confirmed {
+    pub(crate) request: AcknowledgeErasureRequest,
+    pub(crate) authorization: String,
+    pub(crate) answer: oneshot::Sender<Result<(), Status>>,
+}
+
+/// The token of a request.
+fn authorization<T>(request: &Request<T>) -> String {
+    let authorization = request.metadata().get("authorization").expect("a token");
+    authorization.to_str().expect("a text").to_owned()
 }
 
 /// News as the issuer sends them.
@@ -87,12 +122,36 @@ impl TrustService for Issuer {
         &self,
         request: Request<WatchTrustRequest>,
     ) -> Result<Response<Self::WatchTrustStream>, Status> {
-        let authorization = request.metadata().get("authorization").expect("a token");
-        let authorization = authorization.to_str().unwrap().to_owned();
+        let authorization = authorization(&request);
         let head = request.into_inner().head.map(|head| Head::try_from(head).unwrap());
         let (stream, messages) = mpsc::unbounded_channel();
         let _ = self.opened.send(Opened { at: Instant::now(), head, authorization, stream });
         Ok(Response::new(UnboundedReceiverStream::new(messages)))
+    }
+
+    type WatchErasuresStream = UnboundedReceiverStream<Result<WatchErasuresResponse, Status>>;
+
+    async fn watch_erasures(
+        &self,
+        request: Request<WatchErasuresRequest>,
+    ) -> Result<Response<Self::WatchErasuresStream>, Status> {
+        let authorization = authorization(&request);
+        let cursor = request.into_inner().cursor.map(|head| Head::try_from(head).unwrap());
+        let (stream, messages) = mpsc::unbounded_channel();
+        let _ = self.watched.send(Watched { at: Instant::now(), cursor, authorization, stream });
+        Ok(Response::new(UnboundedReceiverStream::new(messages)))
+    }
+
+    async fn acknowledge_erasure(
+        &self,
+        request: Request<AcknowledgeErasureRequest>,
+    ) -> Result<Response<AcknowledgeErasureResponse>, Status> {
+        let (answer, answered) = oneshot::channel();
+        let authorization = authorization(&request);
+        let request = request.into_inner();
+        let _ = self.confirmed.send(Confirmed { request, authorization, answer });
+        answered.await.map_err(|_| Status::unavailable("lost"))??;
+        Ok(Response::new(AcknowledgeErasureResponse {}))
     }
 }
 
@@ -147,5 +206,12 @@ impl AuthService for Issuer {
         _: Request<ListSigningKeysRequest>,
     ) -> Result<Response<ListSigningKeysResponse>, Status> {
         Err(Status::unimplemented("list_signing_keys"))
+    }
+
+    async fn get_erasure(
+        &self,
+        _: Request<GetErasureRequest>,
+    ) -> Result<Response<GetErasureResponse>, Status> {
+        Err(Status::unimplemented("get_erasure"))
     }
 }

@@ -1,55 +1,10 @@
 //! The issuer is away, or silent, or refuses.
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
+use crate::log::Log;
 
 const SILENCE: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_millis(2500);
-
-/// What is written to the log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
-    }
-
-    fn count(&self, what: &str) -> usize {
-        self.text().matches(what).count()
-    }
-
-    /// Writes down what happens in this thread until the guard is dropped.
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(self.clone());
-        tracing::subscriber::set_default(subscriber.finish())
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
 
 /// Neither its heartbeats nor an error arrive, and tokens that nobody can decide upon do not make it
 /// wait longer.

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use http_body::Frame;
 use shared::{
     pb::auth::{
-        IssueServiceTokenRequest, IssueServiceTokenResponse, ListSigningKeysRequest,
-        ListSigningKeysResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse,
-        RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse,
-        ValidateTokenRequest, ValidateTokenResponse,
+        GetErasureRequest, GetErasureResponse, IssueServiceTokenRequest, IssueServiceTokenResponse,
+        ListSigningKeysRequest, ListSigningKeysResponse, LoginRequest, LoginResponse,
+        LogoutRequest, LogoutResponse, RefreshTokenRequest, RefreshTokenResponse, RegisterRequest,
+        RegisterResponse, ValidateTokenRequest, ValidateTokenResponse,
         auth_service_server::{AuthService, AuthServiceServer, SERVICE_NAME},
     },
     server::MAX_RESPONSE_SIZE,
@@ -125,6 +125,13 @@ impl AuthService for Obedient {
     }
 
     async fn logout(&self, _: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn get_erasure(
+        &self,
+        _: Request<GetErasureRequest>,
+    ) -> Result<Response<GetErasureResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

@@ -1,0 +1,77 @@
+//! Forgets users whose account is deleted, so slowly that nobody else has to wait for it.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use shared::{
+    database::Engine,
+    erasure::{Counts, Eraser, Erasure},
+    trust::Head,
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::{
+    error::Error,
+    store::{Batch, Vault},
+};
+
+/// How many rows go in one transaction.
+const BATCH: RangeInclusive<usize> = 8..=256;
+/// How long its statements may take: the writes of others wait for them.
+const GOAL: Duration = Duration::from_millis(2);
+/// How many times as long as all of the batch others then have for themselves: the busier they are, the more.
+const PAUSE: u32 = 4;
+
+impl<DB: Engine> Eraser for Vault<DB> {
+    type Error = Error;
+
+    async fn cursor(&self) -> Result<Option<Head>, Error> {
+        self.erasure_cursor().await
+    }
+
+    async fn erase(&self, erasure: &Erasure) -> Result<Counts, Error> {
+        let (owner, fence_time) = (erasure.user_id, erasure.last_token_time());
+        let (mut next, mut most) = (Some(Uuid::nil()), *BATCH.start());
+        while let Some(after) = next {
+            let began = Instant::now();
+            let erased = self.erase_some(Batch { owner, fence_time, after, most }).await?;
+            sleep(began.elapsed() * PAUSE).await;
+            (next, most) = (erased.next, after_batch(most, erased.took));
+        }
+        let erased = self.erased(owner).await?;
+        if erased.is_some() {
+            self.purge().await?;
+        }
+        let (projects, tasks) = erased.unwrap_or_default();
+        Ok(Counts::from([("projects", projects), ("tasks", tasks)]))
+    }
+
+    async fn confirmed(&self, erasure: &Erasure) -> Result<(), Error> {
+        self.keep_erased(erasure.user_id, erasure.cursor).await
+    }
+}
+
+/// How many rows go next, after so many have taken so long.
+fn after_batch(rows: usize, took: Duration) -> usize {
+    let rows = if took > GOAL {
+        rows / 2
+    } else if took < GOAL / 2 {
+        rows * 2
+    } else {
+        rows
+    };
+    rows.clamp(*BATCH.start(), *BATCH.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_fit_to_the_time_that_they_take() {
+        let (quick, right, slow) = (GOAL / 4, GOAL * 3 / 4, GOAL * 3);
+        assert_eq!([quick, right, slow].map(|took| after_batch(64, took)), [128, 64, 32]);
+        assert_eq!(after_batch(*BATCH.end(), quick), *BATCH.end());
+        assert_eq!(after_batch(*BATCH.start(), slow), *BATCH.start());
+    }
+}
