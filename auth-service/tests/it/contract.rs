@@ -16,6 +16,11 @@ mod services;
 mod revoked_keys;
 mod repeats;
 mod repeated_registrations;
+mod erasures;
+mod erased;
+mod erasure_races;
+mod wiped;
+mod migrations;
 
 pub(crate) use e2e::on_every_engine;
 

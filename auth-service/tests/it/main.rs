@@ -14,3 +14,5 @@ mod unusable;
 mod access_log;
 #[cfg(test)]
 mod under_load;
+#[cfg(test)]
+mod erased;

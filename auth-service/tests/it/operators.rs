@@ -1,5 +1,6 @@
 //! What operators do beside a running server.
 
+mod erasures;
 mod keys;
 mod services;
 mod users;

@@ -170,17 +170,12 @@ async fn a_restored_database_is_told_from_the_one_before(on: Engine) {
         return;
     }
     let mut scene = Scene::new(on).await;
-    let file = scene.auth.place.url.trim_start_matches("sqlite://").to_owned();
     let mut ann = scene.laptop.clone();
     ann.users.revoke_other_sessions(RevokeOtherSessionsRequest {}).await.unwrap();
     until("it hears of it", async || !scene.is_accepted(&scene.phone).await).await;
     let tablet = scene.laptop.again(scene.auth.channel()).await;
 
-    let copy = format!("{file}.backup");
-    let into = format!("vacuum into '{copy}'");
-    let mut connection = sqlx::SqliteConnection::connect(&scene.auth.place.url).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(into)).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let backup = scene.auth.place.backup().await;
     // After the backup the head goes on, and then back to where it was.
     for _ in 0..3 {
         scene.laptop.again(scene.auth.channel()).await;
@@ -190,10 +185,7 @@ async fn a_restored_database_is_told_from_the_one_before(on: Engine) {
     scene.wire.set(State::Cut);
     let (config, clock) = (scene.auth.config(), scene.auth.clock.clone());
     let place = scene.auth.stop().await;
-    for end in ["-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{file}{end}")));
-    }
-    std::fs::rename(&copy, &file).unwrap();
+    place.restore(&backup);
     e2e::operate(&config, &clock, "trust reset", "").await.unwrap();
     scene.auth = AuthServer::start_at(place, clock, []).await;
     scene.wire.lead_to(&scene.auth.url());

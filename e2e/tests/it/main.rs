@@ -27,6 +27,8 @@ mod slow_commit;
 #[cfg(test)]
 mod watchers;
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod database_tls;

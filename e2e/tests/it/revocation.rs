@@ -9,9 +9,10 @@ use e2e::{
 };
 use shared::pb::{
     auth::{
-        ChangePasswordRequest, GetCurrentUserRequest, IssueServiceTokenRequest, LogoutRequest,
-        RefreshTokenRequest, RevokeOtherSessionsRequest, RevokeSessionRequest, Tokens,
-        ValidateTokenRequest, WatchTrustRequest, trust_service_client::TrustServiceClient,
+        ChangePasswordRequest, DeleteCurrentUserRequest, GetCurrentUserRequest,
+        IssueServiceTokenRequest, LogoutRequest, RefreshTokenRequest, RevokeOtherSessionsRequest,
+        RevokeSessionRequest, Tokens, ValidateTokenRequest, WatchTrustRequest,
+        trust_service_client::TrustServiceClient,
     },
     task::ListTasksRequest,
 };
@@ -135,6 +136,11 @@ impl Scene {
                 }
             }
             Cause::Disable => drop(self.auth.operate("users disable ann").await.unwrap()),
+            Cause::UserDelete => {
+                let current_password = PASSWORD.to_owned();
+                let request = DeleteCurrentUserRequest { current_password, ..Default::default() };
+                laptop.users.delete_current_user(request).await.unwrap();
+            }
             Cause::KeyRevoke => {
                 let list = self.auth.operate("keys list").await.unwrap();
                 let kid = list.split(' ').next().unwrap();
@@ -172,7 +178,7 @@ async fn each_cause_ends_what_it_should_and_nothing_else(on: Engine) {
             | Cause::RefreshReuse
             | Cause::TooManySessions
             | Cause::ServiceRemove => scene.goes_on(&scene.laptop).await,
-            Cause::SetPassword | Cause::Disable | Cause::KeyRevoke => {
+            Cause::SetPassword | Cause::Disable | Cause::UserDelete | Cause::KeyRevoke => {
                 scene.has_ended(&scene.laptop).await;
             }
         }

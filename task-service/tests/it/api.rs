@@ -14,6 +14,7 @@ mod update_task;
 mod delete_task;
 mod undelete_task;
 mod watch_tasks;
+mod erased;
 
 use e2e::{AuthServer, Engine, Person, TaskServer};
 use shared::pb::task::{

@@ -2,6 +2,7 @@
 
 mod changes;
 mod engines;
+mod erasures;
 mod groups;
 mod isolation;
 mod list_guarantee;
@@ -75,9 +76,13 @@ impl<DB: Engine> Scene<DB> {
 
     /// Runs a statement on somebody's rows, whose id is `$1`.
     pub(crate) async fn by_hand(&self, owner: &Caller, sql: &'static str) {
+        self.run(Statement::new(sql).bind(owner.user_id())).await;
+    }
+
+    /// Runs a statement.
+    pub(crate) async fn run(&self, statement: Statement<DB>) {
         let database = Database::<DB>::open(&self.settings, &MIGRATIONS).await.unwrap();
         let mut connection = database.connect_writer().await.unwrap();
-        let statement = Statement::<DB>::new(sql).bind(owner.user_id());
         statement.all(&mut connection).await.unwrap();
     }
 

@@ -14,3 +14,5 @@ mod under_load;
 mod killed;
 #[cfg(test)]
 mod repeated;
+#[cfg(test)]
+mod erased;

@@ -72,7 +72,7 @@ impl Scene {
             tokens.push(auth.register(name).await.token);
         }
         Self {
-            wire: Wire::to(&url(&running)).await,
+            wire: Wire::to(&running.url()).await,
             lanes: (0..LANES).map(|_| Lane::default()).collect(),
             pending: (0..LANES).map(|_| None).collect(),
             running: Some(running),
@@ -94,7 +94,7 @@ impl Scene {
 
     /// Sends a write from each lane, through a wire that lets no answer through.
     async fn send(&mut self) -> JoinSet<()> {
-        self.wire.lead_to(&url(self.running.as_ref().unwrap()));
+        self.wire.lead_to(&self.running.as_ref().unwrap().url());
         self.wire.set(State::Whole);
         let channel = Endpoint::from_shared(self.wire.url()).unwrap().connect_lazy();
         let first = self.writer(0, &channel);
@@ -166,10 +166,6 @@ async fn answered(call: Call, writer: Person) -> Answer {
         }
     };
     timeout(PATIENCE, answer).await.expect("an answer in time")
-}
-
-fn url(running: &Running) -> String {
-    format!("http://{}", running.addr)
 }
 
 async fn a_write_whose_answer_is_lost_is_done_once(on: Engine) {

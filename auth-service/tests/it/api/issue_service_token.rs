@@ -4,9 +4,9 @@ use e2e::{AuthServer, Engine, SERVICE_SECRET, add_service, on_every_engine, refu
 use shared::{
     clock::Time,
     pb::auth::{
-        ChangePasswordRequest, GetCurrentUserRequest, IssueServiceTokenRequest,
-        IssueServiceTokenResponse, ListSessionsRequest, RevokeOtherSessionsRequest,
-        RevokeSessionRequest, UpdateCurrentUserRequest,
+        ChangePasswordRequest, DeleteCurrentUserRequest, GetCurrentUserRequest,
+        IssueServiceTokenRequest, IssueServiceTokenResponse, ListSessionsRequest,
+        RevokeOtherSessionsRequest, RevokeSessionRequest, UpdateCurrentUserRequest,
     },
 };
 use tonic::{Code, Response, Status};
@@ -39,7 +39,7 @@ async fn a_service_gets_a_token_for_its_secret(on: Engine) {
         access_token: one.access_token.clone(),
         token_type: "Bearer".to_owned(),
         access_token_expire_time: Some(end.into()),
-        scopes: vec!["trust.watch".to_owned()],
+        scopes: ["trust.watch", "erasure.confirm"].map(str::to_owned).to_vec(),
     };
     assert_eq!(one, expected);
     let other = issue(&server, "task-service", SERVICE_SECRET).await.unwrap().into_inner();
@@ -95,6 +95,7 @@ async fn a_service_is_no_user(on: Engine) {
         refused(service.list_sessions(ListSessionsRequest {}).await),
         refused(service.revoke_session(RevokeSessionRequest::default()).await),
         refused(service.revoke_other_sessions(RevokeOtherSessionsRequest {}).await),
+        refused(service.delete_current_user(DeleteCurrentUserRequest::default()).await),
     ];
     for answer in answers {
         assert_eq!(answer.kind(), (Code::PermissionDenied, "USER_TOKEN_REQUIRED"));

@@ -150,7 +150,7 @@ async fn a_token_of_a_service_says_what_it_allows(on: Engine) {
         subject: "task-service".to_owned(),
         session_id: said.session_id.clone(),
         audiences: vec!["auth-service".to_owned()],
-        scopes: vec!["trust.watch".to_owned()],
+        scopes: vec!["trust.watch".to_owned(), "erasure.confirm".to_owned()],
         issue_time: Some(Time::from_seconds(now).into()),
         expire_time: Some(Time::from_seconds(now + 15 * 60).into()),
     };

@@ -57,6 +57,8 @@ async fn each_cause_is_written_down<DB: Engine>(scene: Scene<DB>) {
     store.set_password(ann.id, hash("newer")).await.unwrap();
     let (bob, _) = scene.register("bob").await;
     store.set_disabled(bob.id, true).await.unwrap();
+    let (_, eve) = scene.register("eve").await;
+    store.delete_user(&eve, 0, Uuid::new_v4()).await.unwrap();
     let kid = store.signing_keys().await.unwrap()[0].key.public.kid().to_owned();
     keeper::revoke(store, &secrets, &kid, Duration::from_mins(1), &scene.clock).await.unwrap();
     add_service(&scene, "task-service").await;

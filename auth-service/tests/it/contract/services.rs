@@ -4,7 +4,7 @@ use auth_service::{
     error::Refusal,
     services::{SecretHash, Service},
 };
-use shared::{database::Engine, trust::WATCH_SCOPE};
+use shared::{database::Engine, erasure::CONFIRM_SCOPE, trust::WATCH_SCOPE};
 use tokio::task::JoinSet;
 
 use super::{Scene, on_every_engine, refusal};
@@ -60,10 +60,17 @@ async fn the_same_service_again_is_no_news_and_another_of_its_name_is_refused<DB
     assert!(!scene.store.add_service(scene.service("a", "one")).await.unwrap());
     let other_secret = scene.store.add_service(scene.service("a", "two")).await;
     assert_eq!(refusal(other_secret), Refusal::ServiceExists);
-    let other_scopes = Service { scopes: vec!["more".to_owned()], ..scene.service("a", "one") };
-    let other_scopes = scene.store.add_service(other_scopes).await;
-    assert_eq!(refusal(other_scopes), Refusal::ServiceExists);
-    assert_eq!(scene.store.services().await.unwrap(), [first], "the registration is the first");
+    assert_eq!(scene.registered("a").await.as_ref(), Some(&first), "the registration is the first");
+    for scopes in [[WATCH_SCOPE, CONFIRM_SCOPE].as_slice(), &[CONFIRM_SCOPE], &[WATCH_SCOPE]] {
+        let scopes: Vec<_> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let other = Service { scopes: scopes.clone(), ..scene.service("a", "two") };
+        assert_eq!(refusal(scene.store.add_service(other).await), Refusal::ServiceExists);
+        let other = Service { scopes: scopes.clone(), ..scene.service("a", "one") };
+        assert!(!scene.store.add_service(other).await.unwrap());
+        let expected = Service { scopes, ..first.clone() };
+        assert_eq!(scene.store.services().await.unwrap(), [expected]);
+    }
+    assert_eq!(scene.revoked().await, [], "its tokens go on");
 }
 
 async fn of_many_at_the_same_moment_one_gets_the_name<DB: Engine>(scene: Scene<DB>) {

@@ -46,7 +46,7 @@ async fn a_secret_is_printed_once_and_never_again(on: Engine) {
     assert!(is_let_in(&server, "task-service", secret).await, "it is as it was");
     let list = server.operate("services list").await.unwrap();
     let now: prost_types::Timestamp = server.clock.now().into();
-    assert_eq!(list, format!("task-service trust.watch {now}\n"));
+    assert_eq!(list, format!("task-service trust.watch,erasure.confirm {now}\n"));
 
     let said = server.operate("services remove task-service").await.unwrap();
     assert_eq!(said, "task-service is removed, its tokens have ended\n");

@@ -36,13 +36,13 @@ on_every_engine!(
 );
 
 /// A stream, and where it is.
-struct Watch {
+pub(super) struct Watch {
     stream: Streaming<WatchTasksResponse>,
     cursor: String,
 }
 
 impl Watch {
-    async fn begin(by: &mut Person, cursor: &str, follow: bool) -> Self {
+    pub(super) async fn begin(by: &mut Person, cursor: &str, follow: bool) -> Self {
         let request = WatchTasksRequest { cursor: cursor.to_owned(), follow };
         let stream = by.tasks.watch_tasks(request).await.unwrap().into_inner();
         Self { stream, cursor: cursor.to_owned() }
@@ -58,7 +58,7 @@ impl Watch {
     }
 
     /// What is told until everything is.
-    async fn told(&mut self) -> Vec<String> {
+    pub(super) async fn told(&mut self) -> Vec<String> {
         let mut told = Vec::new();
         loop {
             let message = self.next().await.unwrap().unwrap();
@@ -70,7 +70,7 @@ impl Watch {
     }
 
     /// How it ends.
-    async fn end(&mut self) -> (Code, String) {
+    pub(super) async fn end(&mut self) -> (Code, String) {
         loop {
             match self.next().await {
                 Ok(Some(_)) => {}

@@ -30,7 +30,7 @@ on_every_engine!(
     more_than_a_batch_is_purged,
 );
 
-const MONTH: Duration = Duration::from_hours(720);
+pub(super) const MONTH: Duration = Duration::from_hours(720);
 
 /// Every page of what has changed, and where it ends.
 async fn all<DB: Engine>(
@@ -154,7 +154,7 @@ async fn a_position_that_is_not_of_these_data_is_refused<DB: Engine>(scene: Scen
     }
 }
 
-async fn sweep<DB: Engine>(scene: &Scene<DB>) {
+pub(super) async fn sweep<DB: Engine>(scene: &Scene<DB>) {
     housekeeping::sweep(&scene.store.vault(), MONTH, &scene.clock).await.unwrap();
 }
 

@@ -14,7 +14,7 @@ use shared::{
 use task_service::error::Refusal;
 use uuid::Uuid;
 
-use plan::Plan;
+use plan::{Plan, Step};
 use side::{Answer, Side};
 
 /// How many lists of operations there are, and how long each is.
@@ -23,7 +23,8 @@ const STEPS: usize = 600;
 
 /// What there must have been something of.
 const OPERATIONS: usize = 3_000;
-const REFUSALS: [Refusal; 9] = [
+const REFUSALS: [Refusal; 10] = [
+    Refusal::OwnerErased,
     Refusal::ProjectNotFound,
     Refusal::ProjectNotEmpty,
     Refusal::TaskNotFound,
@@ -69,6 +70,14 @@ async fn answer_alike(seed: u64) -> Vec<Answer> {
         let step = plan.next(one.counts());
         let (answer, same) = tokio::join!(one.take(&step), other.take(&step));
         assert_eq!(answer, same, "seed {seed}, step {number}: {step:?}");
+        answers.extend(answer);
+    }
+    let (counts, same) = tokio::join!(one.erase(), other.erase());
+    assert_eq!(counts, same, "seed {seed}: the first caller is erased");
+    for caller in 0..2 {
+        let step = Step::Changes(caller, None);
+        let (answer, same) = tokio::join!(one.take(&step), other.take(&step));
+        assert_eq!(answer, same, "seed {seed}: {step:?}");
         answers.extend(answer);
     }
     answers

@@ -136,11 +136,13 @@ async fn a_broken_twin_is_never_read<DB: Engine>(scene: Scene<DB>) {
     store.delete_project(ann, None, project.id, None, true).await.unwrap();
 }
 
-async fn twin<DB: Engine>(scene: &Scene<DB>) {
+/// Gives bob a row of the same id for each of ann's.
+pub(super) async fn twin<DB: Engine>(scene: &Scene<DB>) {
     let database = Database::<DB>::open(&scene.settings, &MIGRATIONS).await.unwrap();
     let mut connection = database.connect_writer().await.unwrap();
     for copy in [
-        "insert into owners select $1, revision, projects, tasks, forgotten_revision from owners where owner_id = $2",
+        "insert into owners (owner_id, revision, projects, tasks, forgotten_revision)
+         select $1, revision, projects, tasks, forgotten_revision from owners where owner_id = $2",
         "insert into projects (owner_id, id, title, description, create_time, update_time, revision)
          select $1, id, 'bob''s', description, create_time, update_time, revision
          from projects where owner_id = $2",
@@ -151,6 +153,13 @@ async fn twin<DB: Engine>(scene: &Scene<DB>) {
              due_time, complete_time, create_time, update_time, delete_time, revision, 'bob''s',
              deleted
          from tasks where owner_id = $2",
+        "insert into deleted_projects (owner_id, id, delete_time, revision)
+         select $1, id, delete_time, revision from deleted_projects where owner_id = $2",
+        "insert into answers (owner_id, method, request_id, digest, answer, expire_time)
+         select $1, method, request_id, digest, answer, expire_time
+         from answers where owner_id = $2",
+        "insert into unfolded_titles (owner_id, id)
+         select $1, id from unfolded_titles where owner_id = $2",
     ] {
         let statement = Statement::<DB>::new(copy).bind(scene.bob.user_id());
         statement.bind(scene.ann.user_id()).all(&mut connection).await.unwrap();

@@ -38,7 +38,7 @@ on_every_engine!(
 );
 
 /// What this request is, once, for this caller.
-async fn once<DB: Engine, M: Repeatable>(
+pub(super) async fn once<DB: Engine, M: Repeatable>(
     scene: &Scene<DB>,
     by: &Caller,
     mut request: M,

@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use shared::{
     clock::Clock,
     database::{Engine, Settings},
+    erasure::{Counts, Eraser, Erasure},
     fields::Violations,
     once::{Digests, Once, Repeatable},
     pb::task as pb,
-    trust::Caller,
+    trust::{Caller, Head},
 };
 use task_service::{
     changes::{Change, Position},
@@ -111,6 +112,14 @@ impl<DB: Engine> Side<DB> {
                 vec![Answer::Done]
             }
         }
+    }
+
+    /// Erases the first caller.
+    pub(super) async fn erase(&self) -> Counts {
+        let cursor = Head { epoch: Uuid::nil(), sequence: 1 };
+        let (user_id, delete_time) = (self.callers[0].user_id(), self.clock.now());
+        let vault = self.store.vault();
+        vault.erase(&Erasure { user_id, delete_time, cursor }).await.unwrap()
     }
 
     async fn write(&self, ask: &Ask) -> Result<Answer, Error> {
