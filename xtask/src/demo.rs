@@ -2,6 +2,7 @@
 
 mod changes;
 mod sessions;
+mod deletion;
 
 use std::fmt::Display;
 
@@ -83,6 +84,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let (ann, eve) = accounts(&auth.channel).await?;
     work(&task.channel, &ann, &eve).await?;
     sessions::show(&auth.channel, &task.channel, &secret).await?;
+    deletion::show(&auth.channel, &task.channel, eve).await?;
     auth.stop().await?;
     println!("\nauth-service is stopped; task-service goes on, for it asks nobody");
     let tasks = TaskServiceClient::new(task.channel.clone());
@@ -95,18 +97,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
 /// Two people register and log in, and somebody tries to be one of them.
 async fn accounts(channel: &Channel) -> Result<(Person, Person), Failure> {
     let mut auth = AuthServiceClient::new(channel.clone());
-    let nobody = Client::anonymous(Policy::default());
     let mut people = Vec::new();
     for username in ["ann", "eve"] {
-        let request = RegisterRequest {
-            username: username.to_owned(),
-            email: format!("{username}@example.com"),
-            password: PASSWORD.to_owned(),
-            image_url: String::new(),
-            ..Default::default()
-        };
-        let answer = nobody.write(&auth, AuthServiceClient::register, request).await?;
-        said("Register", username, format!("user {}", answer.user.unwrap_or_default().id));
+        open(channel, username).await?;
         let answer = auth.login(login(username, PASSWORD)).await?.into_inner();
         let tokens = answer.tokens.unwrap_or_default();
         let session = Session::new(tokens, channel.clone(), Clock::system())?;
@@ -123,6 +116,22 @@ async fn accounts(channel: &Channel) -> Result<(Person, Person), Failure> {
     let me = ann.client.read(&users, get, GetCurrentUserRequest {}).await?;
     said("GetCurrentUser", "as ann", me.user.unwrap_or_default().email);
     Ok((ann, eve))
+}
+
+/// Opens an account.
+async fn open(channel: &Channel, username: &str) -> Result<(), Failure> {
+    let request = RegisterRequest {
+        username: username.to_owned(),
+        email: format!("{username}@example.com"),
+        password: PASSWORD.to_owned(),
+        image_url: String::new(),
+        ..Default::default()
+    };
+    let (auth, nobody) =
+        (AuthServiceClient::new(channel.clone()), Client::anonymous(Policy::default()));
+    let answer = nobody.write(&auth, AuthServiceClient::register, request).await?;
+    said("Register", username, format!("user {}", answer.user.unwrap_or_default().id));
+    Ok(())
 }
 
 /// What ann does with her tasks, and what eve can not do with them.

@@ -13,6 +13,7 @@ mod operators;
 mod rotation;
 mod outage;
 mod memory;
+mod erasure;
 
 use std::{env, os::unix::process::CommandExt, process::Command};
 
@@ -30,6 +31,8 @@ pub(crate) enum Measure {
     /// How soon a revocation is enforced, whether new keys and a dead auth-service disturb anybody,
     /// and what a check costs
     Trust(Options),
+    /// Whether others have to wait while everything goes that a deleted user had
+    Erasure(Options),
 }
 
 /// How it is measured.
@@ -57,6 +60,9 @@ enum Stage {
     Memory,
 }
 
+/// Why something is not measured.
+const NO_POSTGRES: &str = "no programs of it are found here";
+
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
 struct Amounts {
@@ -68,16 +74,26 @@ struct Amounts {
     rotation: u64,
     /// How many seconds a token lives while auth-service is dead.
     outage: u64,
+    /// How many tasks a user has who is deleted.
+    tasks: usize,
+    /// For how many seconds nothing happens beside the calls, before and after that.
+    idle: u64,
 }
 
-const FULL: Amounts = Amounts { people: 200, disabled: 25, rotation: 60, outage: 30 };
-const QUICK: Amounts = Amounts { people: 8, disabled: 3, rotation: 10, outage: 10 };
+const FULL: Amounts =
+    Amounts { people: 200, disabled: 25, rotation: 60, outage: 30, tasks: 1_000_000, idle: 45 };
+const QUICK: Amounts =
+    Amounts { people: 8, disabled: 3, rotation: 10, outage: 10, tasks: 10_000, idle: 5 };
 
-pub(crate) async fn run(Measure::Trust(options): Measure) -> Result<(), Failure> {
+pub(crate) async fn run(what: Measure) -> Result<(), Failure> {
+    let (name, options) = match &what {
+        Measure::Trust(options) => ("trust", options),
+        Measure::Erasure(options) => ("erasure", options),
+    };
     match options.stage {
         Some(Stage::Memory) => return memory::child(&options.auth).await,
         Some(Stage::Released) => {}
-        None => return build_and_run(&options),
+        None => return build_and_run(name, options),
     }
     go_to_root()?;
     let amounts = if options.quick { QUICK } else { FULL };
@@ -87,31 +103,52 @@ pub(crate) async fn run(Measure::Trust(options): Measure) -> Result<(), Failure>
     let databases = Databases::start().await;
     let machine = Machine::look(&databases).await?;
     println!("{machine}\n");
-    let mut report = Report::default();
-    if databases.has(Engine::Postgres) {
-        let rows = revocation::measure(&databases, Engine::Postgres, amounts.people).await;
-        report.add("revocation, PostgreSQL", rows);
-        let rows = rotation::measure(&databases, amounts.rotation).await;
-        report.add("rotation, PostgreSQL", rows);
-    } else {
-        report.add("PostgreSQL", Err("no programs of it are found here".into()));
-    }
-    let rows = revocation::measure(&databases, Engine::Sqlite, amounts.people).await;
-    report.add("revocation, SQLite", rows);
-    report.add("operator, SQLite", operators::measure(&databases, amounts.disabled).await);
-    report.add("auth-service dead", outage::measure(&databases, amounts.outage).await);
-    report.add("one check", memory::measure(&databases).await);
+    let report = match what {
+        Measure::Trust(_) => trust(&databases, amounts).await,
+        Measure::Erasure(_) => erasures(&databases, amounts).await,
+    };
     println!("\n{report}");
     if options.save {
-        println!("saved in {}", report.save(&machine)?);
+        println!("saved in {}", report.save(name, &machine)?);
     }
     if report.is_held() { Ok(()) } else { Err("not every promise is held".into()) }
+}
+
+async fn trust(databases: &Databases, amounts: Amounts) -> Report {
+    let mut report = Report::default();
+    if databases.has(Engine::Postgres) {
+        let rows = revocation::measure(databases, Engine::Postgres, amounts.people).await;
+        report.add("revocation, PostgreSQL", rows);
+        let rows = rotation::measure(databases, amounts.rotation).await;
+        report.add("rotation, PostgreSQL", rows);
+    } else {
+        report.add("PostgreSQL", Err(NO_POSTGRES.into()));
+    }
+    let rows = revocation::measure(databases, Engine::Sqlite, amounts.people).await;
+    report.add("revocation, SQLite", rows);
+    report.add("operator, SQLite", operators::measure(databases, amounts.disabled).await);
+    report.add("auth-service dead", outage::measure(databases, amounts.outage).await);
+    report.add("one check", memory::measure(databases).await);
+    report
+}
+
+async fn erasures(databases: &Databases, amounts: Amounts) -> Report {
+    let mut report = Report::default();
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let rows = if databases.has(engine) {
+            erasure::measure(databases, engine, amounts).await
+        } else {
+            Err(NO_POSTGRES.into())
+        };
+        report.add(&format!("erasure, {}", scene::name(engine)), rows);
+    }
+    report
 }
 
 /// Builds everything as it is released, and goes on as the release of this program.
 ///
 /// The services are built by themselves: together with this program they would have its features.
-fn build_and_run(options: &Options) -> Result<(), Failure> {
+fn build_and_run(what: &str, options: &Options) -> Result<(), Failure> {
     go_to_root()?;
     println!("building");
     let services = ["--package", "auth-service", "--package", "task-service"];
@@ -126,7 +163,7 @@ fn build_and_run(options: &Options) -> Result<(), Failure> {
     let target = debug.parent().and_then(|directory| directory.parent());
     let released = target.ok_or("there is no target directory")?.join("release").join("xtask");
     let mut released = Command::new(released);
-    released.args(["measure", "trust", "--stage", "released"]);
+    released.args(["measure", what, "--stage", "released"]);
     for (flag, is_set) in [("--quick", options.quick), ("--save", options.save)] {
         released.args(is_set.then_some(flag));
     }

@@ -1,5 +1,5 @@
-//! The session that `cargo up` prints and the README shows: it works when pasted as it stands. Its last
-//! call is refused: the session of the token has ended.
+//! The sessions that `cargo up` prints and the README shows: they work when pasted as they stand. The last
+//! call of the first is refused: the session of the token has ended. The second one deletes the account.
 
 use std::net::SocketAddr;
 
@@ -40,9 +40,30 @@ grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
   TASK taskmanager.task.v1.TaskService/ListTasks
 "#;
 
+const DELETION: &str = r#"TOKENS=$(grpcurl -plaintext -d '{"login": "ann", "password": "a plain horse eats staples"}' \
+  AUTH taskmanager.auth.v1.AuthService/Login)
+export TOKEN=$(echo "$TOKENS" | sed -n 's/.*"accessToken": "\(.*\)".*/\1/p')
+
+DELETED=$(grpcurl -plaintext -expand-headers -H 'authorization: Bearer ${TOKEN}' \
+  -d '{"currentPassword": "a plain horse eats staples"}' \
+  AUTH taskmanager.auth.v1.UserService/DeleteCurrentUser)
+ERASURE=$(echo "$DELETED" | sed -n 's/.*"id": "\(.*\)".*/\1/p')
+
+grpcurl -plaintext -d '{"id": "'$ERASURE'"}' AUTH taskmanager.auth.v1.AuthService/GetErasure
+"#;
+
 /// The session for services at these addresses.
 pub(crate) fn session(auth: SocketAddr, task: SocketAddr) -> String {
-    SESSION.replace("AUTH ", &format!("{auth} ")).replace("TASK ", &format!("{task} "))
+    at(SESSION, auth, task)
+}
+
+/// The one that deletes the account of the first.
+pub(crate) fn deletion(auth: SocketAddr, task: SocketAddr) -> String {
+    at(DELETION, auth, task)
+}
+
+fn at(session: &str, auth: SocketAddr, task: SocketAddr) -> String {
+    session.replace("AUTH ", &format!("{auth} ")).replace("TASK ", &format!("{task} "))
 }
 
 #[cfg(test)]
@@ -54,9 +75,11 @@ mod tests {
     const README: &str = include_str!("../../README.md");
 
     #[test]
-    fn the_readme_shows_the_session_that_is_printed() {
+    fn the_readme_shows_the_sessions_that_are_printed() {
         let (auth, task) = (([127, 0, 0, 1], 50051).into(), ([127, 0, 0, 1], 50052).into());
-        assert!(README.contains(&session(auth, task)));
+        for session in [session(auth, task), deletion(auth, task)] {
+            assert!(README.contains(&session), "{session}");
+        }
     }
 
     #[test]

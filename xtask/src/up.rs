@@ -18,7 +18,12 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{Failure, credential::register, go_to_root, session::session};
+use crate::{
+    Failure,
+    credential::register,
+    go_to_root,
+    session::{deletion, session},
+};
 
 /// How often the services are looked at.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -82,8 +87,10 @@ async fn attend(
     let (auth, task) = (auth.server.addr, task.server.addr);
     println!(
         "\nauth-service  {auth}\ntask-service  {task}\n\nPaste this into another terminal \
-         (grpcurl: https://github.com/fullstorydev/grpcurl):\n\n{}\nCtrl-C stops both.",
-        session(auth, task)
+         (grpcurl: https://github.com/fullstorydev/grpcurl):\n\n{}\nThis deletes the account \
+         again:\n\n{}\nCtrl-C stops both.",
+        session(auth, task),
+        deletion(auth, task)
     );
     Err(one_ended(services).await)
 }

@@ -11,9 +11,9 @@ use shared::pb::{
     },
     task::{ListTasksRequest, task_service_client::TaskServiceClient},
 };
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 
-use super::{refused, said};
+use super::{Tasks, refused, said};
 use crate::{
     Failure,
     call::{PASSWORD, is_revoked, login, with},
@@ -76,17 +76,26 @@ async fn end(client: &mut Auth, task: &Channel, tokens: Tokens) -> Result<(), Fa
     client.logout(LogoutRequest { refresh_token: tokens.refresh_token }).await?;
     let ended = Instant::now();
     said("Logout", "from the laptop", "the session has ended");
+    until_refused(&mut tasks, list).await?;
+    let ms = ended.elapsed().as_secs_f64() * 1e3;
+    said("ListTasks", "from the laptop", format!("refused: TOKEN_REVOKED, {ms:.1} ms later"));
+    Ok(())
+}
+
+/// Waits until task-service refuses the token of a session that has just ended.
+pub(super) async fn until_refused(
+    tasks: &mut Tasks,
+    list: impl Fn() -> Request<ListTasksRequest>,
+) -> Result<(), Failure> {
+    let ended = Instant::now();
     loop {
         match tasks.list_tasks(list()).await {
             Ok(_) if ended.elapsed() < BOUND => {}
             Ok(_) => return Err(format!("the token is still accepted after {BOUND:?}").into()),
-            Err(status) if is_revoked(&status) => break,
+            Err(status) if is_revoked(&status) => return Ok(()),
             Err(status) => return Err(format!("ListTasks answers {status}").into()),
         }
     }
-    let ms = ended.elapsed().as_secs_f64() * 1e3;
-    said("ListTasks", "from the laptop", format!("refused: TOKEN_REVOKED, {ms:.1} ms later"));
-    Ok(())
 }
 
 async fn log_in(client: &mut Auth, label: &str) -> Result<Tokens, Failure> {

@@ -61,7 +61,7 @@ impl Report {
     }
 
     /// Writes every figure down; the answer is where.
-    pub(super) fn save(&self, machine: &Machine) -> Result<String, Failure> {
+    pub(super) fn save(&self, what: &str, machine: &Machine) -> Result<String, Failure> {
         let findings = self.0.iter().map(|it| {
             json!({
                 "name": it.name, "measured": it.measured, "promise": it.promise, "held": it.held,
@@ -70,7 +70,7 @@ impl Report {
         });
         let page = json!({ "machine": machine.json(), "findings": findings.collect::<Vec<_>>() });
         fs::create_dir_all(RESULTS)?;
-        let file: PathBuf = Path::new(RESULTS).join(format!("trust-{}.json", machine.name()));
+        let file: PathBuf = Path::new(RESULTS).join(format!("{what}-{}.json", machine.name()));
         fs::write(&file, format!("{page}\n"))?;
         Ok(file.display().to_string())
     }
@@ -123,6 +123,12 @@ impl Times {
     /// All of them, in microseconds.
     pub(super) fn micros(&self) -> Value {
         self.0.iter().copied().map(micros).collect()
+    }
+
+    /// How many there are; and in microseconds the least, every percentile, and the most.
+    pub(super) fn summary(&self) -> Value {
+        let percentiles: Vec<_> = (0..=100).map(|it| micros(self.percentile(it))).collect();
+        json!({ "count": self.count(), "percentiles_us": percentiles })
     }
 }
 

@@ -8,8 +8,8 @@ use tonic::{Status, transport::Channel};
 
 use crate::call::{PASSWORD, login, with};
 
-/// Opens an account.
-pub(super) async fn register(auth: &Channel, name: &str) -> Result<(), Status> {
+/// Opens an account; the answer is its id.
+pub(super) async fn register(auth: &Channel, name: &str) -> Result<String, Status> {
     let request = RegisterRequest {
         username: name.to_owned(),
         email: format!("{name}@example.com"),
@@ -17,8 +17,8 @@ pub(super) async fn register(auth: &Channel, name: &str) -> Result<(), Status> {
         image_url: String::new(),
         ..Default::default()
     };
-    AuthServiceClient::new(auth.clone()).register(request).await?;
-    Ok(())
+    let answer = AuthServiceClient::new(auth.clone()).register(request).await?;
+    Ok(answer.into_inner().user.unwrap_or_default().id)
 }
 
 /// Logs in.

@@ -77,6 +77,21 @@ impl Databases {
         engine: Engine,
         settings: &[(&'static str, String)],
     ) -> Result<Scene, Failure> {
+        let replicas = if engine == Engine::Postgres { 2 } else { 1 };
+        let mut scene = self.issuers(engine, replicas, settings).await?;
+        for number in 0..VERIFIERS {
+            scene.verify(number % replicas, &[]).await?;
+        }
+        Ok(scene)
+    }
+
+    /// Starts auth-service so many times on one database, which knows task-service.
+    pub(super) async fn issuers(
+        &self,
+        engine: Engine,
+        replicas: usize,
+        settings: &[(&'static str, String)],
+    ) -> Result<Scene, Failure> {
         let place = self.place(engine, "auth").await;
         let own = AUTH.map(|(name, value)| (name, value.to_owned()));
         let url = ("AUTH_DATABASE_URL", place.url.clone());
@@ -84,29 +99,40 @@ impl Databases {
         let directory = tempfile::tempdir()?;
         let (auths, verifiers) = (Vec::new(), Vec::new());
         let mut scene = Scene { auths, verifiers, settings, directory, _place: place };
-        let replicas = if engine == Engine::Postgres { 2 } else { 1 };
         for _ in 0..replicas {
             let auth = program("auth-service")?;
             let auth = auth.start(scene.directory.path(), &borrowed(&scene.settings)).await;
             auth.healthy().await;
             scene.auths.push(auth);
         }
-        let secret = scene.directory.path().join("task.secret").display().to_string();
-        scene.operate(&["services", "add", "task-service", "--secret-file", &secret]).await?;
-        for number in 0..VERIFIERS {
-            let follows = number % replicas;
-            let url = scene.auths.get(follows).map(|auth| format!("http://{}", auth.addr));
-            let own = TASK.map(|(name, value)| (name, value.to_owned()));
-            let url = ("TASK_AUTH_URL", url.unwrap_or_default());
-            let secret = ("TASK_SERVICE_SECRET_FILE", secret.clone());
-            let settings = [&own[..], &[url, secret]].concat();
-            scene.verifiers.push(Verifier::start(follows, settings, tempfile::tempdir()?).await?);
-        }
+        scene
+            .operate(&["services", "add", "task-service", "--secret-file", &scene.secret()])
+            .await?;
         Ok(scene)
     }
 }
 
 impl Scene {
+    /// Starts a task-service that follows one of the auth-services.
+    pub(super) async fn verify(
+        &mut self,
+        follows: usize,
+        settings: &[(&'static str, String)],
+    ) -> Result<(), Failure> {
+        let url = self.auths.get(follows).map(|auth| format!("http://{}", auth.addr));
+        let own = TASK.map(|(name, value)| (name, value.to_owned()));
+        let url = ("TASK_AUTH_URL", url.unwrap_or_default());
+        let secret = ("TASK_SERVICE_SECRET_FILE", self.secret());
+        let settings = [&own[..], &[url, secret], settings].concat();
+        self.verifiers.push(Verifier::start(follows, settings, tempfile::tempdir()?).await?);
+        Ok(())
+    }
+
+    /// The file of the secret that task-service proves itself with.
+    fn secret(&self) -> String {
+        self.directory.path().join("task.secret").display().to_string()
+    }
+
     /// Channels to each auth-service.
     pub(super) fn issuers(&self) -> Vec<Channel> {
         self.auths.iter().map(Running::channel).collect()
