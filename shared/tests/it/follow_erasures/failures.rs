@@ -13,20 +13,19 @@ const REFUSED: Duration = Duration::from_millis(2_500);
 #[tokio::test]
 async fn a_confirmation_that_is_lost_is_made_again() {
     let mut pair = Pair::start().await;
+    let stream = pair.watched().await;
+    stream.send(told(ANN, 3));
+    assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
     for lost in [None, Some(Status::unavailable("away")), Some(Status::not_found("not yet"))] {
-        let stream = pair.watched().await;
-        assert_eq!(stream.cursor, None);
-        stream.send(told(ANN, 3));
-        assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
         let confirmed = pair.confirmed().await;
         if let Some(status) = lost {
             confirmed.answer.send(Err(status)).unwrap();
         }
     }
-    let stream = pair.watched().await;
-    assert!(pair.steps.try_recv().is_err(), "nothing was kept");
-    stream.send(told(ANN, 3));
-    pair.does(ANN, 3).await;
+    let confirmed = pair.confirmed().await;
+    assert!(pair.steps.try_recv().is_err(), "nothing is erased twice, and nothing was kept");
+    confirmed.answer.send(Ok(())).unwrap();
+    assert_eq!(pair.step().await, Step::Kept(head(3)));
 }
 
 #[tokio::test]
@@ -108,11 +107,11 @@ async fn a_token_that_ends_is_replaced() {
     assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
     let confirmed = pair.confirmed().await;
     confirmed.answer.send(Err(Status::unauthenticated("expired"))).unwrap();
-    let third = pair.watched().await;
     soon(pair.asked.recv()).await.unwrap();
-    assert_ne!(third.authorization, authorization);
-    third.send(told(ANN, 3));
-    pair.does(ANN, 3).await;
+    let confirmed = pair.confirmed().await;
+    assert_ne!(confirmed.authorization, authorization);
+    confirmed.answer.send(Ok(())).unwrap();
+    assert_eq!(pair.step().await, Step::Kept(head(3)));
 }
 
 #[tokio::test]
