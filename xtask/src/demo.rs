@@ -240,3 +240,11 @@ impl Service {
 
 /// Resolves when the service shall end.
 type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_story_ends_as_it_should() {
+        super::run().await.unwrap();
+    }
+}
