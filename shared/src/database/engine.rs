@@ -138,6 +138,9 @@ pub trait Engine:
     /// Wipes what is left of deleted rows beside the others; see [`Database::purge`].
     fn purge(database: &Database<Self>) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
+    /// Does for the files what need not be done in the midst of a write, while writes come.
+    fn keep(database: &Database<Self>) -> impl Future<Output = Infallible> + Send;
+
     /// Hears of what other processes write; see [`Database::listen`].
     fn listen(
         database: &Database<Self>,

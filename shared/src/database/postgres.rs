@@ -89,6 +89,10 @@ impl Engine for Postgres {
         Ok(())
     }
 
+    async fn keep(_database: &Database<Self>) -> Infallible {
+        std::future::pending().await
+    }
+
     async fn listen(
         database: &Database<Self>,
         topic: &'static str,

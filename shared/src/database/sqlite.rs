@@ -1,21 +1,15 @@
 //! SQLite: the embedded engine. One file, write-ahead log, every commit on the disk before it is
 //! acknowledged.
 
+mod file;
+mod log;
 mod scrub;
 
-use std::{
-    convert::Infallible,
-    fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::Path,
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Connection, Pool, Sqlite, SqliteConnection,
+    ConnectOptions, Pool, Sqlite, SqliteConnection,
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
@@ -30,12 +24,8 @@ use super::{
 const MOST_READERS: u32 = 4;
 /// How long a write waits for another process to end its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a start waits for another process to end its migrations.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it looks whether another process has written.
 const LISTEN_INTERVAL: Duration = Duration::from_millis(100);
-/// How often it looks whether it has to wait any more.
-const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Engine for Sqlite {
     // A transaction that begins as a reader and then writes would ignore the busy timeout.
@@ -70,16 +60,15 @@ impl Engine for Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             // What is deleted, or written over, is zeros from then on.
-            .pragma("secure_delete", "on");
-        let path = options.get_filename().to_path_buf();
-        let directory = make_private(&path)?;
+            .pragma("secure_delete", "on")
+            .pragma("wal_autocheckpoint", log::TOO_LONG);
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
-        lock(&directory).await?;
-        check_build(&options).await?;
+        let alone = file::take(options.get_filename()).await?;
+        file::check_build(&options).await?;
         migrate(options.connect().await?, migrations.sqlite).await?;
-        renew(&options).await?;
-        directory.unlock()?;
+        file::renew(&options).await?;
+        drop(alone);
 
         let readers: Pool<Self> = PoolOptions::new()
             .max_connections(settings.connections.min(MOST_READERS))
@@ -92,6 +81,10 @@ impl Engine for Sqlite {
 
     async fn purge(database: &Database<Self>) -> Result<(), sqlx::Error> {
         scrub::scrub(database).await
+    }
+
+    async fn keep(database: &Database<Self>) -> Infallible {
+        log::keep(database).await
     }
 
     /// The version of the data, as one connection sees it, changes when any other one has written.
@@ -119,32 +112,6 @@ impl Engine for Sqlite {
     }
 }
 
-/// Demands an SQLite that can be asked to forget: see `scrub.rs`.
-async fn check_build(options: &SqliteConnectOptions) -> Result<(), OpenFault> {
-    let mut connection = options.connect().await?;
-    let select = "select sqlite_compileoption_used('ENABLE_DBPAGE_VTAB') as can";
-    let rows = Statement::<Sqlite>::new(select).all(&mut connection).await?;
-    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-    if get::<Sqlite, i64>(row, "can")? == 0 {
-        return Err(OpenFault::Build);
-    }
-    Ok(connection.close().await?)
-}
-
-/// Writes a file anew, once, that is older than `secure_delete` is here: it may hold what was deleted then.
-async fn renew(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
-    let mut connection = options.connect().await?;
-    let select = Statement::<Sqlite>::new("select user_version from pragma_user_version");
-    let rows = select.all(&mut connection).await?;
-    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-    if get::<Sqlite, i64>(row, "user_version")? == 0 {
-        for sql in ["vacuum", "pragma wal_checkpoint(truncate)", "pragma user_version = 1"] {
-            Statement::<Sqlite>::new(sql).all(&mut connection).await?;
-        }
-    }
-    connection.close().await
-}
-
 async fn version(
     database: &Database<Sqlite>,
     connection: &mut Option<SqliteConnection>,
@@ -158,43 +125,11 @@ async fn version(
     get::<Sqlite, _>(rows.first().ok_or(sqlx::Error::RowNotFound)?, "data_version")
 }
 
-/// Makes the directory and the file if they are missing, for their owner alone: SQLite gives the
-/// log beside the file the file's own mode. Returns the directory, to lock it.
-fn make_private(path: &Path) -> io::Result<fs::File> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => {}
-        Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        }
-        Err(fault) => return Err(fault),
-    }
-    fs::File::open(directory)
-}
-
-/// Locks the directory, without holding up the thread or a shutdown.
-async fn lock(directory: &fs::File) -> io::Result<()> {
-    let free = async {
-        loop {
-            match directory.try_lock() {
-                Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_INTERVAL).await,
-                Err(fs::TryLockError::Error(fault)) => return Err(fault),
-                Ok(()) => return Ok(()),
-            }
-        }
-    };
-    let busy = || io::Error::new(io::ErrorKind::TimedOut, "another process is migrating");
-    tokio::time::timeout(LOCK_TIMEOUT, free).await.unwrap_or_else(|_| Err(busy()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
-    use crate::database::{Statement, get};
 
     const NONE: Migrations = Migrations { sqlite: &[], postgres: &[] };
 
@@ -229,17 +164,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_there_becomes_private() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("there.db");
-        fs::write(&path, "").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let url = format!("sqlite://{}", path.display());
-        Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[tokio::test]
     async fn what_is_settled_is_in_one_file_and_a_reader_is_not_disturbed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("there.db");
@@ -268,30 +192,6 @@ mod tests {
         let file = fs::read(&path).unwrap();
         let holds = |text: &[u8]| file.windows(text.len()).any(|part| part == text);
         assert!(holds(b"new") && !holds(b"old"), "what is written over is gone");
-    }
-
-    #[tokio::test]
-    async fn what_an_earlier_version_has_deleted_leaves_the_file_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("there.db");
-        let url = format!("sqlite://{}", path.display());
-        let holds =
-            |text: &[u8]| fs::read(&path).unwrap().windows(text.len()).any(|part| part == text);
-        let options = SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
-        let mut before = options.pragma("secure_delete", "off").connect().await.unwrap();
-        for sql in [
-            "create table t (a)",
-            "insert into t values ('gone'), ('there')",
-            "delete from t where a = 'gone'",
-        ] {
-            Statement::<Sqlite>::new(sql).all(&mut before).await.unwrap();
-        }
-        before.close().await.unwrap();
-        assert!(holds(b"gone") && holds(b"there"));
-        for _ in 0..2 {
-            Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
-            assert!(!holds(b"gone") && holds(b"there"));
-        }
     }
 
     #[tokio::test]

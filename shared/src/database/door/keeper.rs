@@ -43,7 +43,15 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
     }
 
     /// Runs what comes through the door until it is closed.
-    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<R::Write>) {
+    pub(super) async fn run(self, waiting: mpsc::Receiver<R::Write>) {
+        let database = self.database.clone();
+        tokio::select! {
+            () = self.serve(waiting) => {}
+            never = DB::keep(&database) => match never {},
+        }
+    }
+
+    async fn serve(mut self, mut waiting: mpsc::Receiver<R::Write>) {
         let mut group = Vec::new();
         while waiting.recv_many(&mut group, GROUP).await > 0 {
             let waited = group.len();

@@ -1,0 +1,88 @@
+//! The write-ahead log, copied into the file beside the writes and not in the midst of one.
+//!
+//! SQLite leaves that to the commit with which the log has become long, and whoever writes then waits for a
+//! thousand pages and two flushes. A connection of its own does it without keeping anybody from writing; the
+//! commit does it still where that one falls behind, so that the log can not grow without end.
+
+use std::{convert::Infallible, time::Duration};
+
+use sqlx::{Sqlite, SqliteConnection};
+use tokio::time::sleep;
+
+use crate::database::{Database, Statement, get};
+
+/// From how many pages on the log is copied, and from how many on by whoever writes: 64 MiB.
+const LONG: i64 = 1_000;
+pub(super) const TOO_LONG: &str = "16384";
+/// How often it looks how long it is.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Keeps the log short, for as long as it is polled.
+pub(super) async fn keep(database: &Database<Sqlite>) -> Infallible {
+    let mut connection = None;
+    loop {
+        if let Err(error) = shorten(database, &mut connection).await {
+            tracing::debug!(%error, "the log is left to those who write");
+            connection = None;
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+async fn shorten(
+    database: &Database<Sqlite>,
+    connection: &mut Option<SqliteConnection>,
+) -> Result<(), sqlx::Error> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(database.connect_writer().await?),
+    };
+    // That only looks.
+    let look = Statement::<Sqlite>::new("pragma wal_checkpoint(noop)").all(connection).await?;
+    let row = look.first().ok_or(sqlx::Error::RowNotFound)?;
+    if get::<Sqlite, i64>(row, "log")? - get::<Sqlite, i64>(row, "checkpointed")? >= LONG {
+        Statement::<Sqlite>::new("pragma wal_checkpoint(passive)").all(connection).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::database::{Migrations, Settings};
+
+    const NONE: Migrations = Migrations { sqlite: &[], postgres: &[] };
+
+    /// How many pages the log has that are not in the file.
+    async fn length(connection: &mut SqliteConnection) -> i64 {
+        let look = Statement::<Sqlite>::new("pragma wal_checkpoint(noop)");
+        let rows = look.all(connection).await.unwrap();
+        let count = |column| get::<Sqlite, i64>(&rows[0], column).unwrap();
+        count("log") - count("checkpointed")
+    }
+
+    #[tokio::test]
+    async fn a_long_log_is_copied_by_nobody_who_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("there.db").display());
+        let settings = Settings::new("test", &url).unwrap();
+        let database = Database::<Sqlite>::open(&settings, &NONE).await.unwrap();
+        let mut writer = database.connect_writer().await.unwrap();
+        let mut other = database.connect_writer().await.unwrap();
+        for sql in
+            ["create table t (a)", "insert into t values (zeroblob(5000000))", "begin immediate"]
+        {
+            Statement::<Sqlite>::new(sql).all(&mut writer).await.unwrap();
+        }
+        assert!(length(&mut other).await >= LONG);
+        let keeping = tokio::spawn(async move { keep(&database).await });
+        let began = Instant::now();
+        while length(&mut other).await > 0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "it is not copied");
+            tokio::task::yield_now().await;
+        }
+        keeping.abort();
+    }
+}
