@@ -10,7 +10,7 @@ use std::{
 use shared::{clock::Clock, database::Engine, metrics::Metrics};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -63,10 +63,14 @@ pub async fn keep<DB: Engine>(
     mut seen: watch::Receiver<Arc<Seen>>,
     backlog: Backlog,
 ) -> Infallible {
-    let mut failing = false;
+    let (mut failing, mut looked) = (false, None);
     loop {
         let known = seen.borrow_and_update().state.head;
-        let done = confirm(&store).await.and(look(&store, &backlog).await);
+        let mut done = confirm(&store).await;
+        if looked.is_none_or(|looked: Instant| looked.elapsed() >= INTERVAL) {
+            done = done.and(look(&store, &backlog).await);
+            looked = Some(Instant::now());
+        }
         if let Err(error) = &done
             && !failing
         {

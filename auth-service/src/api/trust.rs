@@ -19,7 +19,10 @@ use shared::{
     status::draining,
     trust::{Grant, Head, Revocation, ServiceCaller, Verifier, WATCH_SCOPE, rejected},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -31,7 +34,7 @@ use crate::{
     store::SqlStore,
 };
 
-/// How long after it was read the head tells a watcher that it knows everything.
+/// How long after it was read the head tells a watcher that it knows everything, and that the stream lives.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How many streams a service may have open, on all its connections.
@@ -104,6 +107,7 @@ impl<DB: Engine> TrustService for Trust<DB> {
             grant: caller.grant().clone(),
             position,
             page: VecDeque::new(),
+            silent_until: Instant::now(),
             _place: place,
         };
         Ok(Response::new(watcher.begin()))

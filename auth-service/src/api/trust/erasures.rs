@@ -12,13 +12,11 @@ use shared::{
     status::draining,
     trust::{Grant, Head, Verifier, rejected},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::watch, time::Instant};
 use tonic::Status;
 use uuid::Uuid;
 
+use super::FRESH;
 use crate::{
     erasures::{Counts, parse_counts},
     error::Error,
@@ -45,6 +43,8 @@ pub(super) struct Watcher<DB: Engine> {
     pub(super) position: Option<Head>,
     /// What has been read and not been told.
     pub(super) page: VecDeque<DeletedUser>,
+    /// When it is told that the stream lives, if there is nothing else to tell until then.
+    pub(super) silent_until: Instant,
     pub(super) _place: TakenPlace<String>,
 }
 
@@ -54,15 +54,18 @@ impl<DB: Engine> Watcher<DB> {
         Box::pin(unfold(Some(self), |watcher| async {
             let mut watcher = watcher?;
             match watcher.next().await {
-                Ok(message) => Some((Ok(message), Some(watcher))),
+                Ok(message) => {
+                    watcher.silent_until = Instant::now() + INTERVAL;
+                    Some((Ok(message), Some(watcher)))
+                }
                 Err(status) => Some((Err(status), None)),
             }
         }))
     }
 
-    /// The next deletion; or nothing but that the stream lives, if there is none for long.
+    /// The next deletion; or nothing but that the stream lives, if there is none for long. It does not live
+    /// while the database is away.
     async fn next(&mut self) -> Result<WatchErasuresResponse, Status> {
-        let silent_until = Instant::now() + INTERVAL;
         loop {
             self.verifier.recheck(&self.grant).map_err(rejected)?;
             if let Some(user) = self.page.pop_front() {
@@ -71,11 +74,14 @@ impl<DB: Engine> Watcher<DB> {
             if self.read().await? {
                 continue;
             }
+            if self.silent_until <= Instant::now() && self.seen.borrow().at.elapsed() < FRESH {
+                return Ok(WatchErasuresResponse::default());
+            }
+            // The head is read again and again, moved or not.
             tokio::select! {
                 biased;
                 rejection = self.verifier.ended(&self.grant) => return Err(rejected(rejection)),
                 changed = self.seen.changed() => changed.map_err(|_| draining())?,
-                () = sleep_until(silent_until) => return Ok(WatchErasuresResponse::default()),
             }
         }
     }

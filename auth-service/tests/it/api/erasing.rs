@@ -1,5 +1,7 @@
 //! Users who go, and a service that is told of them, for the tests of erasures.
 
+use std::time::Duration;
+
 use e2e::{AuthServer, PATIENCE, Person, SERVICE_SECRET, refused, until};
 use shared::pb::auth::{
     AcknowledgeErasureRequest, AcknowledgeErasureResponse, DeleteCurrentUserRequest,
@@ -118,8 +120,16 @@ impl Listener {
 
     /// The next message, or how the stream ends.
     pub(super) async fn message(&mut self) -> Result<WatchErasuresResponse, Status> {
-        let message = timeout(PATIENCE, self.0.message()).await.expect("a message in time");
-        message.map(|message| message.expect("a stream ends with a status"))
+        timeout(PATIENCE, self.next()).await.expect("a message in time")
+    }
+
+    async fn next(&mut self) -> Result<WatchErasuresResponse, Status> {
+        self.0.message().await.map(|message| message.expect("a stream ends with a status"))
+    }
+
+    /// Whether it hears nothing for so long.
+    pub(super) async fn hears_nothing_for(&mut self, time: Duration) -> bool {
+        timeout(time, self.next()).await.is_err()
     }
 
     /// The next user that it is told of, and the cursor.
@@ -144,7 +154,13 @@ impl Listener {
 
     /// How the stream ends, when there is nobody to tell of.
     pub(super) async fn end(&mut self) -> (Code, String) {
-        let refused = refused(Err::<Response<()>, _>(self.message().await.unwrap_err()));
+        let end = loop {
+            match self.message().await {
+                Ok(message) => assert_eq!(message, WatchErasuresResponse::default()),
+                Err(end) => break end,
+            }
+        };
+        let refused = refused(Err::<Response<()>, _>(end));
         (refused.code, refused.reason)
     }
 }

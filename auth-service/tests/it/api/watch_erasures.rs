@@ -8,7 +8,7 @@ use shared::{
     database::{self, Database, Settings, Statement},
     ids::new_id,
     on_engine,
-    pb::auth::{TrustHead, WatchErasuresRequest, WatchTrustRequest},
+    pb::auth::{TrustHead, WatchErasuresRequest, WatchErasuresResponse, WatchTrustRequest},
 };
 use tonic::Code;
 use uuid::Uuid;
@@ -49,6 +49,7 @@ async fn lose(server: &AuthServer, names: &[&'static str]) -> Vec<Uuid> {
 async fn a_new_service_is_told_of_everybody_in_order(on: Engine) {
     let server = AuthServer::start_on(on).await;
     let mut first = Listener::start(&server, None).await;
+    assert_eq!(first.message().await.unwrap(), WatchErasuresResponse::default(), "it is there");
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     // In the order of the deletions, not of the registrations.
     deleted(&mut bob).await;

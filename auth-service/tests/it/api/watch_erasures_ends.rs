@@ -62,13 +62,14 @@ async fn while_sessions_end_it_says_no_more_than_that_it_lives(on: Engine) {
     let server = AuthServer::start_on(on).await;
     server.register("ann").await;
     let mut listener = Listener::start(&server, None).await;
+    assert_eq!(listener.message().await.unwrap(), WatchErasuresResponse::default());
     let began = Instant::now();
-    let (first, ()) = tokio::join!(listener.message(), async {
+    let (next, ()) = tokio::join!(listener.message(), async {
         for _ in 0..5 {
             end_one(&server).await;
         }
     });
-    assert_eq!(first.unwrap(), WatchErasuresResponse::default());
+    assert_eq!(next.unwrap(), WatchErasuresResponse::default());
     let waited = began.elapsed();
     assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
 }
@@ -80,11 +81,17 @@ async fn while_the_database_is_away_a_deletion_is_not_lost() {
     let (mut ann, mut bob) = (server.register("ann").await, server.register("bob").await);
     let mut listener = Listener::start(&server, None).await;
     deleted(&mut ann).await;
-    assert_eq!(listener.told().await.0.to_string(), ann.user.id);
+    let (told, cursor) = listener.told().await;
+    assert_eq!(told.to_string(), ann.user.id);
+    let token = service_token(&server, "other").await;
     database.stop().await;
     let id = Uuid::new_v4().to_string();
     let away = refused(delete(&mut bob, PASSWORD, &id).await);
     assert_eq!(away.kind(), (Code::Unavailable, "DATABASE_UNAVAILABLE"));
+    let other = Listener::try_start(&server, &token, Some(cursor)).await;
+    let mut other = other.unwrap().into_inner();
+    let second = Duration::from_secs(1);
+    until("it hears nothing", async || other.hears_nothing_for(2 * second).await).await;
     database.start_again().await;
     // An answer may come too late, and then it was done.
     until("bob is deleted", async || {
@@ -92,5 +99,7 @@ async fn while_the_database_is_away_a_deletion_is_not_lost() {
         delete(&mut bob, PASSWORD, &id).await.is_ok() || bob.auth.get_erasure(request).await.is_ok()
     })
     .await;
-    assert_eq!(listener.told().await.0.to_string(), bob.user.id);
+    for mut listener in [listener, other] {
+        assert_eq!(listener.told().await.0.to_string(), bob.user.id);
+    }
 }
