@@ -62,10 +62,12 @@
 //!             .all(&mut writer)
 //!             .await?;
 //!         Statement::<Sqlite>::new("commit").all(&mut writer).await?;
-//!         // What is deleted leaves the files, too.
-//!         self.database.purge().await?;
 //!         let notes: i64 = get::<Sqlite, _>(gone.first().ok_or(sqlx::Error::RowNotFound)?, "notes")?;
 //!         Ok(Counts::from([("notes", usize::try_from(notes).unwrap_or_default())]))
+//!     }
+//!
+//!     async fn purge(&self) -> Result<(), sqlx::Error> {
+//!         self.database.purge().await
 //!     }
 //!
 //!     async fn confirmed(&self, erasure: &Erasure) -> Result<(), sqlx::Error> {
@@ -133,13 +135,17 @@ pub trait Eraser: Send + Sync + 'static {
     /// The cursor that was [kept](Eraser::confirmed) last; `None` if none ever was.
     fn cursor(&self) -> impl Future<Output = Result<Option<Head>, Self::Error>> + Send;
 
-    /// Deletes everything of the user, so that nothing is left when this returns, also after a loss of power,
-    /// and nothing comes again: a write that a token of the user has already let in must be refused, for as
-    /// long as one [may be alive](Erasure::last_token_time).
+    /// Deletes everything of the user, so that it stays deleted after a loss of power, and nothing comes
+    /// again: a write that a token of the user has already let in must be refused, for as long as one
+    /// [may be alive](Erasure::last_token_time).
     ///
     /// The answer is how much that was. The same user may come again, because the service or its connection
     /// has ended in the midst of it: what had been deleted until then should be counted too.
     fn erase(&self, erasure: &Erasure) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
+
+    /// Leaves nothing in any file of what has been deleted: it is confirmed next. That may take a look at
+    /// everything there is, so it is done once for all the users who were waiting to be erased.
+    fn purge(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Keeps the cursor, with the data: auth-service knows that this is done.
     fn confirmed(&self, erasure: &Erasure) -> impl Future<Output = Result<(), Self::Error>> + Send;

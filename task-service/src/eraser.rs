@@ -17,10 +17,10 @@ use crate::{
 
 /// How many rows go in one transaction.
 const BATCH: RangeInclusive<usize> = 8..=256;
-/// How long its statements may take: the writes of others wait for them.
-const GOAL: Duration = Duration::from_millis(2);
-/// How many times as long as all of the batch others then have for themselves: the busier they are, the more.
-const PAUSE: u32 = 4;
+/// How long it may take, until it is on the disk: the writes of others wait for it.
+const GOAL: Duration = Duration::from_millis(8);
+/// How many times as long others then have for themselves.
+const PAUSE: u32 = 2;
 
 impl<DB: Engine> Eraser for Vault<DB> {
     type Error = Error;
@@ -35,15 +35,16 @@ impl<DB: Engine> Eraser for Vault<DB> {
         while let Some(after) = next {
             let began = Instant::now();
             let erased = self.erase_some(Batch { owner, fence_time, after, most }).await?;
-            sleep(began.elapsed() * PAUSE).await;
-            (next, most) = (erased.next, after_batch(most, erased.took));
+            let took = began.elapsed();
+            sleep(took * PAUSE).await;
+            (next, most) = (erased, after_batch(most, took));
         }
-        let erased = self.erased(owner).await?;
-        if erased.is_some() {
-            self.purge().await?;
-        }
-        let (projects, tasks) = erased.unwrap_or_default();
+        let (projects, tasks) = self.erased(owner).await?;
         Ok(Counts::from([("projects", projects), ("tasks", tasks)]))
+    }
+
+    async fn purge(&self) -> Result<(), Error> {
+        self.purge_erased().await
     }
 
     async fn confirmed(&self, erasure: &Erasure) -> Result<(), Error> {

@@ -1,7 +1,8 @@
-//! Hears of those who are deleted, has each erased, and confirms it: one after another.
+//! Hears of those who are deleted, has all erased who are waiting for it, and confirms each.
 
 use std::{convert::Infallible, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Streaming, transport::Channel};
 
@@ -19,6 +20,9 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long it is tried to confirm what is done, before it is looked whether it is asked for still.
 const PERSISTENCE: Duration = Duration::from_mins(1);
+/// How many users are erased before the first of them is confirmed, and for how long more are added.
+const BATCH: usize = 256;
+const GATHERING: Duration = Duration::from_secs(5);
 
 /// Has everybody erased who is deleted, for as long as it is polled.
 ///
@@ -77,15 +81,42 @@ impl<E: Eraser> Follower<E> {
         let request = self.link.request(request);
         let mut stream = self.link.answer(client.watch_erasures(request)).await?;
         loop {
-            let told = self.next(&mut stream).await?;
-            self.heard = true;
-            if let Some(erasure) = told {
-                let counts = self.eraser.erase(&erasure).await.map_err(unable)?;
+            let mut erased = Vec::new();
+            let end = self.erase(&mut stream, &mut erased).await;
+            if !erased.is_empty() {
+                self.eraser.purge().await.map_err(unable)?;
+            }
+            for (erasure, counts) in erased {
                 self.confirm(&mut client, &erasure, counts).await?;
                 self.eraser.confirmed(&erasure).await.map_err(unable)?;
             }
+            end?;
             self.outage.is_over();
             self.pace.succeeded();
+        }
+    }
+
+    /// Waits for the next message, and has everybody erased who is told of by then.
+    async fn erase(
+        &mut self,
+        stream: &mut Streaming<WatchErasuresResponse>,
+        erased: &mut Vec<(Erasure, Counts)>,
+    ) -> Result<(), Unanswered> {
+        let mut told = self.next(stream).await?;
+        self.heard = true;
+        let began = Instant::now();
+        loop {
+            if let Some(erasure) = told {
+                let counts = self.eraser.erase(&erasure).await.map_err(unable)?;
+                erased.push((erasure, counts));
+            }
+            if erased.len() >= BATCH || began.elapsed() >= GATHERING {
+                return Ok(());
+            }
+            told = match self.next(stream).now_or_never() {
+                Some(told) => told?,
+                None => return Ok(()),
+            };
         }
     }
 

@@ -88,9 +88,20 @@ impl Pair {
         soon(self.steps.recv()).await.unwrap()
     }
 
+    /// The service erases this user, and nothing is left.
+    async fn erases(&mut self, user: Uuid, sequence: i64) {
+        assert_eq!(self.step().await, Step::Erased(erasure(user, sequence)));
+        assert_eq!(self.step().await, Step::Purged);
+    }
+
     /// The service erases this user, confirms that and keeps the cursor.
     async fn does(&mut self, user: Uuid, sequence: i64) {
-        assert_eq!(self.step().await, Step::Erased(erasure(user, sequence)));
+        self.erases(user, sequence).await;
+        self.confirms(user, sequence).await;
+    }
+
+    /// The service confirms that this user is erased, and keeps the cursor.
+    async fn confirms(&mut self, user: Uuid, sequence: i64) {
         let confirmed = self.confirmed().await;
         assert_eq!(confirmed.request.user_id, user.to_string());
         confirmed.answer.send(Ok(())).unwrap();
@@ -128,7 +139,7 @@ fn told(user_id: Uuid, sequence: i64) -> WatchErasuresResponse {
 }
 
 #[tokio::test]
-async fn each_is_erased_then_confirmed_then_kept_one_after_another() {
+async fn each_is_erased_then_confirmed_then_kept() {
     let mut pair = Pair::start().await;
     let stream = pair.watched().await;
     let asked = soon(pair.asked.recv()).await.unwrap();
@@ -137,8 +148,7 @@ async fn each_is_erased_then_confirmed_then_kept_one_after_another() {
     assert!(stream.authorization.starts_with("Bearer "));
     stream.send(WatchErasuresResponse::default());
     stream.send(told(ANN, 3));
-    stream.send(told(BOB, 5));
-    assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
+    pair.erases(ANN, 3).await;
     let confirmed = pair.confirmed().await;
     assert_eq!(confirmed.request.user_id, ANN.to_string());
     assert_eq!(confirmed.request.deleted_counts, [("notes".to_owned(), 7)].into());
@@ -147,11 +157,47 @@ async fn each_is_erased_then_confirmed_then_kept_one_after_another() {
     assert!(pair.steps.try_recv().is_err(), "the issuer does not know it yet");
     confirmed.answer.send(Ok(())).unwrap();
     assert_eq!(pair.step().await, Step::Kept(head(3)));
+    stream.send(told(BOB, 5));
     pair.does(BOB, 5).await;
     let authorization = stream.authorization.clone();
     drop(stream);
     let next = pair.watched().await;
     assert_eq!((next.cursor, next.authorization), (Some(head(5)), authorization));
+}
+
+#[tokio::test]
+async fn those_who_wait_are_purged_together() {
+    const USERS: i64 = 100;
+    let id = |user: i64| Uuid::from_u128(u128::try_from(user).unwrap());
+    let mut pair = Pair::start().await;
+    let stream = pair.watched().await;
+    for user in 1..=USERS {
+        stream.send(told(id(user), user));
+    }
+    let (mut erased, mut purged, mut kept, mut times) = (0, 0, 0, 0);
+    while kept < USERS {
+        tokio::select! {
+            step = soon(pair.steps.recv()) => match step.unwrap() {
+                Step::Erased(it) => {
+                    erased += 1;
+                    assert_eq!(it, erasure(id(erased), erased));
+                }
+                Step::Purged => (purged, times) = (erased, times + 1),
+                Step::Kept(it) => {
+                    kept += 1;
+                    assert_eq!(it, head(kept));
+                }
+                Step::Failed(_) => unreachable!("nothing is broken"),
+            },
+            confirmed = soon(pair.confirmed.recv()) => {
+                let confirmed = confirmed.unwrap();
+                assert_eq!(confirmed.request.user_id, id(kept + 1).to_string());
+                assert!(kept < purged, "only what is in no file any more is confirmed");
+                confirmed.answer.send(Ok(())).unwrap();
+            }
+        }
+    }
+    assert!(times < USERS / 2, "{times}");
 }
 
 #[tokio::test]
@@ -161,7 +207,7 @@ async fn after_a_restart_it_goes_on_from_what_was_kept() {
     stream.send(told(ANN, 3));
     pair.does(ANN, 3).await;
     stream.send(told(BOB, 5));
-    assert_eq!(pair.step().await, Step::Erased(erasure(BOB, 5)));
+    pair.erases(BOB, 5).await;
     let unanswered = pair.confirmed().await;
     pair.restart().await;
     drop(unanswered);
@@ -180,6 +226,7 @@ async fn a_cursor_of_another_epoch_is_kept_as_any_other() {
     let other = Head { epoch: Uuid::from_u128(9), sequence: 1 };
     stream.send(WatchErasuresResponse { cursor: Some(other.into()), ..told(ANN, 0) });
     assert_eq!(pair.step().await, Step::Erased(Erasure { cursor: other, ..erasure(ANN, 0) }));
+    assert_eq!(pair.step().await, Step::Purged);
     pair.confirmed().await.answer.send(Ok(())).unwrap();
     assert_eq!(pair.step().await, Step::Kept(other));
     drop(stream);

@@ -5,8 +5,6 @@
 //!
 //! No RPC reaches this.
 
-use std::time::{Duration, Instant};
-
 use shared::{
     clock::Time,
     database::{Engine, Statement, get},
@@ -30,35 +28,36 @@ pub(crate) struct Batch {
     pub(crate) most: usize,
 }
 
-/// What a batch has come to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Erased {
-    /// Where the next one looks for tasks; nothing when nothing is left.
-    pub(crate) next: Option<Uuid>,
-    /// How long the statements took: the other writes of its group have waited for them.
-    pub(crate) took: Duration,
-}
-
 /// The only cursor's id.
 const ID: i64 = 1;
 
 impl<DB: Engine> Vault<DB> {
-    /// Deletes some of what an owner has, and lets nothing more come: the first one does only that.
-    pub(crate) async fn erase_some(&self, batch: Batch) -> Result<Erased, crate::error::Error> {
+    /// Deletes some of what an owner has, and lets nothing more come: the first one does only that. The
+    /// answer is where the next one looks for tasks; nothing when nothing is left.
+    pub(crate) async fn erase_some(
+        &self,
+        batch: Batch,
+    ) -> Result<Option<Uuid>, crate::error::Error> {
         Ok(self.door.submit(|slot| Operation::Erase { batch, slot }).await?)
     }
 
-    /// How many projects and tasks of an owner have been deleted so far; nothing if there never was anything,
-    /// or if that is known everywhere.
-    pub(crate) async fn erased(
-        &self,
-        owner: Uuid,
-    ) -> Result<Option<(usize, usize)>, crate::error::Error> {
+    /// How many projects and tasks of an owner have been deleted so far; none once that is known everywhere.
+    pub(crate) async fn erased(&self, owner: Uuid) -> Result<(usize, usize), crate::error::Error> {
         let select = "select projects, tasks from erasures where owner_id = $1";
         let rows = self.database.read(Statement::new(select).bind(owner)).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(row) = rows.first() else { return Ok((0, 0)) };
         let count = |column| get::<DB, i64>(row, column).map(|it| usize::try_from(it).unwrap_or(0));
-        Ok(Some((count("projects")?, count("tasks")?)))
+        Ok((count("projects")?, count("tasks")?))
+    }
+
+    /// Leaves nothing in any file of what has been deleted, unless there was nothing: most who go have
+    /// never been here.
+    pub(crate) async fn purge_erased(&self) -> Result<(), crate::error::Error> {
+        let select = "select owner_id from erasures limit 1";
+        if !self.database.read(Statement::new(select)).await?.is_empty() {
+            self.database.purge().await?;
+        }
+        Ok(())
     }
 
     /// The last erasure that is known everywhere; nothing if none is.
@@ -80,27 +79,23 @@ impl<DB: Engine> Vault<DB> {
     }
 }
 
-/// Deletes a batch, under the lock of the owner's row.
+/// Deletes a batch, under the lock of the owner's row; the answer is where the next one looks for tasks.
 pub(super) async fn run<DB: Engine>(
     connection: &mut DB::Connection,
     owner: &mut Owner,
     batch: &Batch,
-) -> Result<Erased, Error> {
-    let began = Instant::now();
+) -> Result<Option<Uuid>, Error> {
     let has_written = owner.revision > 0;
-    let next = if owner.fence(batch.fence_time) {
+    if owner.fence(batch.fence_time) {
         if has_written {
             add::<DB>(connection, batch.owner, 0, 0).await?;
         }
         // What its group has let in before is not in the tables yet.
-        Some(batch.after)
-    } else {
-        delete::<DB>(connection, batch).await?
-    };
-    Ok(Erased { next, took: began.elapsed() })
+        return Ok(Some(batch.after));
+    }
+    delete::<DB>(connection, batch).await
 }
 
-/// Deletes a batch; the answer is where the next one looks for tasks.
 async fn delete<DB: Engine>(
     connection: &mut DB::Connection,
     batch: &Batch,

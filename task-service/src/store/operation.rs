@@ -7,12 +7,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{
-    erase::{Batch, Erased},
-    rows::Key,
-    sweep::Sweep,
-    trust::Said,
-};
+use super::{erase::Batch, rows::Key, sweep::Sweep, trust::Said};
 use crate::{
     error::Refusal,
     etag::Etag,
@@ -27,7 +22,7 @@ pub(crate) enum Operation {
     /// What is over is forgotten.
     Sweep { sweep: Sweep, slot: Slot<usize> },
     /// Some of what an owner has is deleted, until nothing is left.
-    Erase { batch: Batch, slot: Slot<Erased> },
+    Erase { batch: Batch, slot: Slot<Option<Uuid>> },
     /// It is known everywhere that nothing is left.
     KeepErased { owner: Uuid, cursor: Head, slot: Slot<()> },
     /// Titles that have none yet get their keys.

@@ -78,14 +78,6 @@ impl<DB: Engine> Vault<DB> {
         Ok(self.database.settle().await?)
     }
 
-    /// Leaves nothing in any file of what has been deleted.
-    ///
-    /// # Errors
-    /// When others are in the way for too long, or the database is away.
-    pub async fn purge(&self) -> Result<(), Error> {
-        Ok(self.database.purge().await?)
-    }
-
     /// Keeps what was heard, without holding up the writes of users for long. The answer is `false` if
     /// it does not fit to what is there.
     async fn keep(&self, step: Step, update: &Update<'_>, news: &News) -> Result<bool, Error> {

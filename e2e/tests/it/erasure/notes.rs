@@ -115,9 +115,12 @@ impl Eraser for Notes {
             .all(&mut writer)
             .await?;
         Statement::<Sqlite>::new("commit").all(&mut writer).await?;
-        self.database.purge().await?;
         let notes: i64 = get::<Sqlite, _>(&gone[0], "notes")?;
         Ok(Counts::from([("notes", usize::try_from(notes).unwrap())]))
+    }
+
+    async fn purge(&self) -> Result<(), sqlx::Error> {
+        self.database.purge().await
     }
 
     async fn confirmed(&self, erasure: &Erasure) -> Result<(), sqlx::Error> {

@@ -15,7 +15,7 @@ async fn a_confirmation_that_is_lost_is_made_again() {
     let mut pair = Pair::start().await;
     let stream = pair.watched().await;
     stream.send(told(ANN, 3));
-    assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
+    pair.erases(ANN, 3).await;
     for lost in [None, Some(Status::unavailable("away")), Some(Status::not_found("not yet"))] {
         let confirmed = pair.confirmed().await;
         if let Some(status) = lost {
@@ -54,8 +54,36 @@ async fn what_can_not_be_erased_now_is_tried_again_with_pauses() {
     stream.send(told(ANN, 3));
     pair.does(ANN, 3).await;
     stream.send(told(BOB, 4));
-    assert_eq!(pair.step().await, Step::Erased(erasure(BOB, 4)));
+    pair.erases(BOB, 4).await;
     assert_eq!(log.count("heard of again"), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn what_can_not_be_purged_is_not_confirmed() {
+    let mut pair = Pair::start().await;
+    pair.notes.break_down(Some(What::Purge));
+    let stream = pair.watched().await;
+    stream.send(told(ANN, 3));
+    assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
+    assert_eq!(pair.step().await, Step::Failed(What::Purge));
+    pair.notes.break_down(None);
+    let stream = pair.watched().await;
+    assert_eq!(stream.cursor, None);
+    assert!(pair.confirmed.try_recv().is_err());
+    stream.send(told(ANN, 3));
+    pair.does(ANN, 3).await;
+}
+
+#[tokio::test]
+async fn who_was_erased_is_confirmed_although_the_next_can_not_be() {
+    let mut pair = Pair::start().await;
+    let stream = pair.watched().await;
+    stream.send(told(ANN, 3));
+    let mut malformed = told(BOB, 4);
+    malformed.cursor = None;
+    stream.send(malformed);
+    pair.does(ANN, 3).await;
+    assert_eq!(pair.watched().await.cursor, Some(head(3)));
 }
 
 #[tokio::test]
@@ -64,7 +92,7 @@ async fn what_can_not_be_kept_is_done_again() {
     pair.notes.break_down(Some(What::Keep));
     let stream = pair.watched().await;
     stream.send(told(ANN, 3));
-    assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
+    pair.erases(ANN, 3).await;
     pair.confirmed().await.answer.send(Ok(())).unwrap();
     assert_eq!(pair.step().await, Step::Failed(What::Keep));
     pair.notes.break_down(None);
@@ -104,7 +132,7 @@ async fn a_token_that_ends_is_replaced() {
     // It may end while somebody is being erased, too.
     authorization.clone_from(&second.authorization);
     second.send(told(ANN, 3));
-    assert_eq!(pair.step().await, Step::Erased(erasure(ANN, 3)));
+    pair.erases(ANN, 3).await;
     let confirmed = pair.confirmed().await;
     confirmed.answer.send(Err(Status::unauthenticated("expired"))).unwrap();
     soon(pair.asked.recv()).await.unwrap();

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 pub(super) enum What {
     ReadCursor,
     Erase,
+    Purge,
     Keep,
 }
 
@@ -21,6 +22,7 @@ pub(super) enum What {
 pub(super) enum Step {
     Failed(What),
     Erased(Erasure),
+    Purged,
     Kept(Head),
 }
 
@@ -67,6 +69,12 @@ impl Eraser for Notes {
         self.unless_broken(What::Erase)?;
         self.tell(Step::Erased(erasure.clone()));
         Ok(Counts::from([("notes", 7)]))
+    }
+
+    async fn purge(&self) -> Result<(), &'static str> {
+        self.unless_broken(What::Purge)?;
+        self.tell(Step::Purged);
+        Ok(())
     }
 
     async fn confirmed(&self, erasure: &Erasure) -> Result<(), &'static str> {
