@@ -2,7 +2,9 @@
 //!
 //! They read, list and create tasks at a rate that does not depend on how they are served, and a call's
 //! time runs from the moment when it was due. First nothing happens beside that; then a user is deleted
-//! who has nearly all tasks of the database, until the erasure is complete; then nothing happens again.
+//! who has nearly all tasks of the database, until the erasure is complete; then nothing happens again. It
+//! is compared with whichever is quicker of before and after: a database that was filled just before is
+//! still busy.
 //! The tasks are written into the database before the service starts, which finds it as if they had been
 //! there for long.
 
@@ -43,7 +45,7 @@ const SHARE: usize = 100;
 const WARM_UP: Duration = Duration::from_secs(5);
 /// How often it is asked whether the erasure is complete, and for how long.
 const INTERVAL: Duration = Duration::from_millis(250);
-const PATIENCE: Duration = Duration::from_mins(15);
+const PATIENCE: Duration = Duration::from_mins(45);
 /// How many times as long as otherwise the slowest calls of others may take meanwhile.
 const MOST: f64 = 3.0;
 
@@ -197,7 +199,7 @@ fn compared(
     let phases =
         [("before", before, erasure), ("meanwhile", erasure, after), ("after", after, end)];
     let mut findings = Vec::new();
-    let [idle, meanwhile, _] = phases.map(|(phase, from, until)| {
+    let [before, meanwhile, after] = phases.map(|(phase, from, until)| {
         let calls = calls.iter().filter(|it| kinds.contains(&it.kind));
         let calls = calls.filter(|it| (from..until).contains(&it.due));
         let times = Times::new(calls.map(|it| it.took));
@@ -210,10 +212,10 @@ fn compared(
         });
         times.percentile(99)
     });
-    let ratio = meanwhile.as_secs_f64() / idle.as_secs_f64();
+    let ratio = meanwhile.as_secs_f64() / before.min(after).as_secs_f64();
     findings.push(Finding {
         name: format!("{what}, {}, p99", name(engine)),
-        measured: format!("{ratio:.2} times as long as before"),
+        measured: format!("{ratio:.2} times as long as otherwise"),
         promise: "<= 3 times",
         held: ratio <= MOST,
         raw: Value::Null,
