@@ -83,6 +83,8 @@ impl Leaving {
     pub async fn any_moment(&mut self) {
         let mut pending = self.pending.subscribe();
         loop {
+            let ended = self.lives.try_join_next();
+            assert!(ended.is_none(), "nobody's life ends before the others': {ended:?}");
             let count = *pending.borrow();
             if count == 0 || count < MOST && self.chance.below(3) == 0 {
                 self.one_leaves();
@@ -114,7 +116,12 @@ impl Leaving {
 
     /// Waits until all are erased who have left, and looks at what is left of everybody.
     pub async fn end(mut self) {
-        until("all are erased", async || *self.pending.borrow() == 0).await;
+        until("all are erased", async || {
+            let ended = self.lives.try_join_next();
+            assert!(ended.is_none(), "nobody's life ends before the others': {ended:?}");
+            *self.pending.borrow() == 0
+        })
+        .await;
         self.end.send_replace(true);
         let lives = std::mem::take(&mut self.lives);
         let lives = timeout(PATIENCE, lives.join_all()).await.expect("they end in time");
