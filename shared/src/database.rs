@@ -29,7 +29,10 @@ use std::{ops::ControlFlow, time::Duration};
 
 use futures_util::future::BoxFuture;
 use sqlx::{ConnectOptions, Connection, Pool, pool::PoolConnection};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use crate::metrics::Metrics;
 use fault::{is_lost, within};
@@ -39,17 +42,22 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a service that ends waits for its data to be in one place, which they need not be.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How soon it tries again when somebody else is about to do the same.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// An open database: connections that only read, and a way to make the one that writes.
 pub struct Database<DB: Engine> {
     readers: Pool<DB>,
     writer: <DB::Connection as Connection>::Options,
+    /// For the one that writes through a door.
+    door: <DB::Connection as Connection>::Options,
     timeout: Duration,
 }
 
 impl<DB: Engine> Clone for Database<DB> {
     fn clone(&self) -> Self {
-        Self { readers: self.readers.clone(), writer: self.writer.clone(), timeout: self.timeout }
+        let (writer, door) = (self.writer.clone(), self.door.clone());
+        Self { readers: self.readers.clone(), writer, door, timeout: self.timeout }
     }
 }
 
@@ -136,6 +144,11 @@ impl<DB: Engine> Database<DB> {
         within(ACQUIRE_TIMEOUT, self.writer.connect()).await
     }
 
+    /// Opens the connection of a door.
+    async fn connect_door(&self) -> Result<DB::Connection, sqlx::Error> {
+        within(ACQUIRE_TIMEOUT, self.door.connect()).await
+    }
+
     /// Leaves nothing in any file of what has been deleted: for a service that has to forget somebody. It
     /// looks at every page of the file. A database server has its own ways; here nothing is done about it.
     ///
@@ -157,15 +170,23 @@ impl<DB: Engine> Database<DB> {
 
     async fn settle_within(&self, limit: Duration) -> Result<(), sqlx::Error> {
         let Some(sql) = DB::SETTLE else { return Ok(()) };
-        let rows = within(limit, async {
+        within(limit, async {
             let mut connection = self.writer.connect().await?;
-            Statement::<DB>::new(sql).all(&mut connection).await
-        });
-        let is_busy = |row| Ok::<_, sqlx::Error>(get::<DB, i64>(row, "busy")? != 0);
-        match rows.await?.last().map(is_busy).transpose()? {
-            Some(true) => Err(sqlx::Error::Protocol("others are at work in the file".to_owned())),
-            Some(false) | None => Ok(()),
-        }
+            loop {
+                let rows = Statement::<DB>::new(sql).all(&mut connection).await?;
+                let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+                if get::<DB, i64>(row, "busy")? == 0 {
+                    return Ok(());
+                }
+                // It has not even begun, for somebody else is at the same: soon done, unlike whoever reads.
+                if get::<DB, i64>(row, "log")? >= 0 {
+                    let fault = "others are at work in the file".to_owned();
+                    return Err(sqlx::Error::Protocol(fault));
+                }
+                sleep(SETTLE_INTERVAL).await;
+            }
+        })
+        .await
     }
 
     /// Shows how the connections are used.

@@ -33,6 +33,11 @@ pub enum OpenFault {
          variable LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB, as .cargo/config.toml sets it"
     )]
     Build,
+    /// The SQLite that is built along is too old.
+    #[error(
+        "the program is built with SQLite {0}, which could damage the file: 3.51.3 or later is needed"
+    )]
+    Version(String),
     /// A newer version of this software has been here, or another service.
     #[error(
         "it belongs to a newer version of this program, or to another service, which needs one of \

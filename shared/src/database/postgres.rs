@@ -81,7 +81,7 @@ impl Engine for Postgres {
             .connect_with(options.clone().options(READS))
             .await?;
         let writer = options.options(WRITES);
-        Ok(Database { readers, writer, timeout: settings.timeout })
+        Ok(Database { readers, door: writer.clone(), writer, timeout: settings.timeout })
     }
 
     /// What the server still has of deleted rows is up to its own `vacuum`.

@@ -60,8 +60,7 @@ impl Engine for Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             // What is deleted, or written over, is zeros from then on.
-            .pragma("secure_delete", "on")
-            .pragma("wal_autocheckpoint", log::TOO_LONG);
+            .pragma("secure_delete", "on");
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
         let alone = file::take(options.get_filename()).await?;
@@ -76,7 +75,8 @@ impl Engine for Sqlite {
             .test_before_acquire(false)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await?;
-        Ok(Database { readers, writer: options, timeout: settings.timeout })
+        let door = options.clone().pragma("wal_autocheckpoint", log::TOO_LONG);
+        Ok(Database { readers, writer: options, door, timeout: settings.timeout })
     }
 
     async fn purge(database: &Database<Self>) -> Result<(), sqlx::Error> {

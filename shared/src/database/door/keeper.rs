@@ -131,7 +131,7 @@ impl<DB: Engine, R: Writer<DB>> Doorkeeper<DB, R> {
                 Err(error) => return Err(error),
             }
         }
-        let mut connection = self.database.connect_writer().await?;
+        let mut connection = self.database.connect_door().await?;
         within(limit, begin().all(&mut connection)).await?;
         Ok(connection)
     }

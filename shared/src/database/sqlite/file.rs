@@ -11,6 +11,8 @@ use sqlx::{ConnectOptions, Connection, Sqlite, sqlite::SqliteConnectOptions};
 
 use crate::database::{OpenFault, Statement, get};
 
+/// The first version that will do.
+const OLDEST: [u32; 3] = [3, 51, 3];
 /// How long a start waits for another process to end its migrations.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it looks whether it has to wait any more.
@@ -23,16 +25,27 @@ pub(super) async fn take(path: &Path) -> io::Result<fs::File> {
     Ok(directory)
 }
 
-/// Demands an SQLite that can be asked to forget: see `scrub.rs`.
+/// Demands an SQLite that can be asked to forget (see `scrub.rs`), and that copies its log beside the writes
+/// without a fault (see `log.rs`; versions before this one could damage the file).
 pub(super) async fn check_build(options: &SqliteConnectOptions) -> Result<(), OpenFault> {
     let mut connection = options.connect().await?;
-    let select = "select sqlite_compileoption_used('ENABLE_DBPAGE_VTAB') as can";
+    let select = "select sqlite_compileoption_used('ENABLE_DBPAGE_VTAB') as can,
+                         sqlite_version() as version";
     let rows = Statement::<Sqlite>::new(select).all(&mut connection).await?;
     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let version: String = get::<Sqlite, _>(row, "version")?;
+    if is_older(&version, OLDEST) {
+        return Err(OpenFault::Version(version));
+    }
     if get::<Sqlite, i64>(row, "can")? == 0 {
         return Err(OpenFault::Build);
     }
     Ok(connection.close().await?)
+}
+
+fn is_older(version: &str, than: [u32; 3]) -> bool {
+    let numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    numbers.collect::<Vec<u32>>().as_slice() < than.as_slice()
 }
 
 /// Writes a file anew, once, that is older than `secure_delete` is here: it may hold what was deleted then.
@@ -127,6 +140,16 @@ mod tests {
         for _ in 0..2 {
             Database::<Sqlite>::open(&settings(&url), &NONE).await.unwrap();
             assert!(!holds(b"gone") && holds(b"there"));
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for older in ["3.51.2", "3.9.9", "2.99.99", "3.51", "", "x"] {
+            assert!(is_older(older, OLDEST), "{older}");
+        }
+        for good in ["3.51.3", "3.51.10", "3.100.0", "4.0.0"] {
+            assert!(!is_older(good, OLDEST), "{good}");
         }
     }
 }

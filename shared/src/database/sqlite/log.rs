@@ -1,8 +1,10 @@
 //! The write-ahead log, copied into the file beside the writes and not in the midst of one.
 //!
-//! SQLite leaves that to the commit with which the log has become long, and whoever writes then waits for a
-//! thousand pages and two flushes. A connection of its own does it without keeping anybody from writing; the
-//! commit does it still where that one falls behind, so that the log can not grow without end.
+//! SQLite leaves that to the commit with which the log has become a thousand pages long: whoever waits for it
+//! waits for the copy and two flushes more. Where there is a door, a connection of its own copies what is new
+//! without keeping anybody from writing. When all of the log has been copied and nobody reads it, the next write
+//! begins it anew; under a load that never rests that may not come about, and then a commit through the door
+//! sees to it, when the log has become far longer. A reader that does not end lets it grow, as ever.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,8 +13,9 @@ use tokio::time::sleep;
 
 use crate::database::{Database, Statement, get};
 
-/// From how many pages on the log is copied, and from how many on by whoever writes: 64 MiB.
-const LONG: i64 = 1_000;
+/// How many pages there are to copy when it is done.
+const NEW: i64 = 1_000;
+/// How many pages the log has when a commit through the door copies the rest: 64 MiB.
 pub(super) const TOO_LONG: &str = "16384";
 /// How often it looks how long it is.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -40,7 +43,7 @@ async fn shorten(
     // That only looks.
     let look = Statement::<Sqlite>::new("pragma wal_checkpoint(noop)").all(connection).await?;
     let row = look.first().ok_or(sqlx::Error::RowNotFound)?;
-    if get::<Sqlite, i64>(row, "log")? - get::<Sqlite, i64>(row, "checkpointed")? >= LONG {
+    if get::<Sqlite, i64>(row, "log")? - get::<Sqlite, i64>(row, "checkpointed")? >= NEW {
         Statement::<Sqlite>::new("pragma wal_checkpoint(passive)").all(connection).await?;
     }
     Ok(())
@@ -69,14 +72,14 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("there.db").display());
         let settings = Settings::new("test", &url).unwrap();
         let database = Database::<Sqlite>::open(&settings, &NONE).await.unwrap();
-        let mut writer = database.connect_writer().await.unwrap();
+        let mut writer = database.connect_door().await.unwrap();
         let mut other = database.connect_writer().await.unwrap();
         for sql in
             ["create table t (a)", "insert into t values (zeroblob(5000000))", "begin immediate"]
         {
             Statement::<Sqlite>::new(sql).all(&mut writer).await.unwrap();
         }
-        assert!(length(&mut other).await >= LONG);
+        assert!(length(&mut other).await >= NEW);
         let keeping = tokio::spawn(async move { keep(&database).await });
         let began = Instant::now();
         while length(&mut other).await > 0 {

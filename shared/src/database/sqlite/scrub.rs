@@ -14,8 +14,9 @@ use crate::database::{Database, Engine, Statement, get};
 
 /// How many pages are looked at in one statement.
 const PAGES: i64 = 256;
-/// How many pages are written in one transaction: the writes of others wait for it.
-const BATCH: usize = 32;
+/// How many pages are written in one transaction: the writes of others wait for it, the longer the more often
+/// they find that it is not over.
+const BATCH: usize = 8;
 /// How many times as long others then have for themselves.
 const PAUSE: u32 = 2;
 /// Beyond this a page of another kind could be taken for one of a tree.
