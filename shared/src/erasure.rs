@@ -139,12 +139,13 @@ pub trait Eraser: Send + Sync + 'static {
     /// again: a write that a token of the user has already let in must be refused, for as long as one
     /// [may be alive](Erasure::last_token_time).
     ///
-    /// The answer is how much that was. The same user may come again, because the service or its connection
-    /// has ended in the midst of it: what had been deleted until then should be counted too.
+    /// The answer is how much that was. The same user may come again, because the service, its connection or
+    /// this future has ended in the midst of it: what had been deleted until then should be counted too.
     fn erase(&self, erasure: &Erasure) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
 
-    /// Leaves nothing in any file of what has been deleted: it is confirmed next. That may take a look at
-    /// everything there is, so it is done once for all the users who were waiting to be erased.
+    /// Leaves nothing in any file of what has been deleted. That may take a look at everything there is, so it
+    /// is done once for all users who were waiting to be erased; then each of them is confirmed. If it fails,
+    /// all of them come again.
     fn purge(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Keeps the cursor, with the data: auth-service knows that this is done.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::{Streaming, transport::Channel};
 
 use super::{Counts, Eraser, Erasure};
@@ -20,9 +20,9 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long it is tried to confirm what is done, before it is looked whether it is asked for still.
 const PERSISTENCE: Duration = Duration::from_mins(1);
-/// How many users are erased before the first of them is confirmed, and for how long more are added.
+/// How many users are confirmed together at the most, and for how long the others are waited for.
 const BATCH: usize = 256;
-const GATHERING: Duration = Duration::from_secs(5);
+const GATHERING: Duration = Duration::from_secs(2);
 
 /// Has everybody erased who is deleted, for as long as it is polled.
 ///
@@ -46,6 +46,13 @@ struct Follower<E> {
     outage: Outage,
     /// Whether the issuer was heard of on this connection.
     heard: bool,
+}
+
+/// What the issuer tells on one connection.
+struct Told {
+    stream: Streaming<WatchErasuresResponse>,
+    /// Who was told of last, and is not erased.
+    next: Option<Erasure>,
 }
 
 impl<E: Eraser> Follower<E> {
@@ -79,10 +86,13 @@ impl<E: Eraser> Follower<E> {
         let mut client = self.connect().await?;
         let request = WatchErasuresRequest { cursor: cursor.map(Into::into) };
         let request = self.link.request(request);
-        let mut stream = self.link.answer(client.watch_erasures(request)).await?;
+        let stream = self.link.answer(client.watch_erasures(request)).await?;
+        let (mut told, mut client) = (Told { stream, next: None }, Some(client));
         loop {
-            let mut erased = Vec::new();
-            let end = self.erase(&mut stream, &mut erased).await;
+            let (erased, end) = self.gather(&mut told).await;
+            if end.is_err() {
+                client = None;
+            }
             if !erased.is_empty() {
                 self.eraser.purge().await.map_err(unable)?;
             }
@@ -96,28 +106,42 @@ impl<E: Eraser> Follower<E> {
         }
     }
 
-    /// Waits for the next message, and has everybody erased who is told of by then.
-    async fn erase(
+    /// Waits for a message, and has everybody erased who is told of by then: all are confirmed together. Only
+    /// the first may take as long as it takes; for another one who does, they do not wait.
+    async fn gather(
         &mut self,
-        stream: &mut Streaming<WatchErasuresResponse>,
+        told: &mut Told,
+    ) -> (Vec<(Erasure, Counts)>, Result<(), Unanswered>) {
+        let mut erased = Vec::new();
+        let end = self.gather_into(&mut erased, told).await;
+        (erased, end)
+    }
+
+    async fn gather_into(
+        &mut self,
         erased: &mut Vec<(Erasure, Counts)>,
+        told: &mut Told,
     ) -> Result<(), Unanswered> {
-        let mut told = self.next(stream).await?;
+        let first = match told.next.take() {
+            Some(erasure) => Some(erasure),
+            None => self.hear(&mut told.stream).await?,
+        };
         self.heard = true;
-        let began = Instant::now();
-        loop {
-            if let Some(erasure) = told {
-                let counts = self.eraser.erase(&erasure).await.map_err(unable)?;
-                erased.push((erasure, counts));
-            }
-            if erased.len() >= BATCH || began.elapsed() >= GATHERING {
-                return Ok(());
-            }
-            told = match self.next(stream).now_or_never() {
-                Some(told) => told?,
-                None => return Ok(()),
+        let Some(erasure) = first else { return Ok(()) };
+        let counts = self.eraser.erase(&erasure).await.map_err(unable)?;
+        erased.push((erasure, counts));
+        let end = Instant::now() + GATHERING;
+        while erased.len() < BATCH
+            && let Some(heard) = self.hear(&mut told.stream).now_or_never()
+        {
+            let Some(erasure) = heard? else { continue };
+            let Ok(counts) = timeout_at(end, self.eraser.erase(&erasure)).await else {
+                told.next = Some(erasure);
+                break;
             };
+            erased.push((erasure, counts.map_err(unable)?));
         }
+        Ok(())
     }
 
     async fn connect(&mut self) -> Result<TrustServiceClient<Channel>, Unanswered> {
@@ -125,7 +149,7 @@ impl<E: Eraser> Follower<E> {
         Ok(TrustServiceClient::new(channel))
     }
 
-    async fn next(
+    async fn hear(
         &mut self,
         stream: &mut Streaming<WatchErasuresResponse>,
     ) -> Result<Option<Erasure>, Unanswered> {
@@ -143,7 +167,7 @@ impl<E: Eraser> Follower<E> {
     /// meanwhile. To erase once more would take as long.
     async fn confirm(
         &mut self,
-        client: &mut TrustServiceClient<Channel>,
+        client: &mut Option<TrustServiceClient<Channel>>,
         erasure: &Erasure,
         counts: Counts,
     ) -> Result<(), Unanswered> {
@@ -154,23 +178,32 @@ impl<E: Eraser> Follower<E> {
             deleted_counts: counts.collect(),
         };
         let began = Instant::now();
-        loop {
-            let request = self.link.request(message.clone());
-            let end = match self.link.answer(client.acknowledge_erasure(request)).await {
-                Ok(_) => break,
-                Err(end) if began.elapsed() >= PERSISTENCE => return Err(end),
-                Err(end) => end,
-            };
+        while let Err(end) = self.acknowledge(client, message.clone()).await {
+            *client = None;
+            if began.elapsed() >= PERSISTENCE {
+                return Err(end);
+            }
             match &end {
                 Unanswered::Token(_) => sleep(self.pace.failed()).await,
                 Unanswered::Fault(fault) => self.wait_after(fault).await,
             }
-            match self.connect().await {
-                Ok(connected) => *client = connected,
-                Err(end) => self.wait_after(&end.into()).await,
-            }
         }
         tracing::info!(user_id = %erasure.user_id, "a user is erased here");
+        Ok(())
+    }
+
+    /// Confirms once, on this connection or on a new one.
+    async fn acknowledge(
+        &mut self,
+        client: &mut Option<TrustServiceClient<Channel>>,
+        message: AcknowledgeErasureRequest,
+    ) -> Result<(), Unanswered> {
+        let client = match client {
+            Some(client) => client,
+            None => client.insert(self.connect().await?),
+        };
+        let request = self.link.request(message);
+        self.link.answer(client.acknowledge_erasure(request)).await?;
         Ok(())
     }
 }

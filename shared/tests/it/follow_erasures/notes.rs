@@ -6,7 +6,8 @@ use shared::{
     erasure::{Counts, Eraser, Erasure},
     trust::Head,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 /// What the service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +31,30 @@ pub(super) enum Step {
 pub(super) struct Notes {
     kept: Arc<Mutex<Option<Head>>>,
     broken: Arc<Mutex<Option<What>>>,
+    /// Who can not be erased for now: it takes and takes.
+    held: Arc<watch::Sender<Option<Uuid>>>,
     steps: mpsc::UnboundedSender<Step>,
 }
 
 impl Notes {
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Step>) {
         let (steps, done) = mpsc::unbounded_channel();
-        (Self { kept: Arc::default(), broken: Arc::default(), steps }, done)
+        let (kept, broken, held) = (Arc::default(), Arc::default(), Arc::default());
+        (Self { kept, broken, held, steps }, done)
     }
 
     /// From now on this fails, or nothing.
     pub(super) fn break_down(&self, what: Option<What>) {
         *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// From now on it takes long to erase this user, until it goes on.
+    pub(super) fn hang_on(&self, user: Uuid) {
+        self.held.send_replace(Some(user));
+    }
+
+    pub(super) fn go_on(&self) {
+        self.held.send_replace(None);
     }
 
     fn tell(&self, step: Step) {
@@ -67,6 +80,8 @@ impl Eraser for Notes {
 
     async fn erase(&self, erasure: &Erasure) -> Result<Counts, &'static str> {
         self.unless_broken(What::Erase)?;
+        let mut held = self.held.subscribe();
+        drop(held.wait_for(|held| *held != Some(erasure.user_id)).await);
         self.tell(Step::Erased(erasure.clone()));
         Ok(Counts::from([("notes", 7)]))
     }
