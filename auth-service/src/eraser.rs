@@ -10,7 +10,7 @@ use std::{
 use shared::{clock::Clock, database::Engine, metrics::Metrics};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -63,13 +63,13 @@ pub async fn keep<DB: Engine>(
     mut seen: watch::Receiver<Arc<Seen>>,
     backlog: Backlog,
 ) -> Infallible {
-    let (mut failing, mut looked) = (false, None);
+    let (mut failing, mut next) = (false, Instant::now());
     loop {
         let known = seen.borrow_and_update().state.head;
         let mut done = confirm(&store).await;
-        if looked.is_none_or(|looked: Instant| looked.elapsed() >= INTERVAL) {
+        if next <= Instant::now() {
             done = done.and(look(&store, &backlog).await);
-            looked = Some(Instant::now());
+            next = Instant::now() + INTERVAL;
         }
         if let Err(error) = &done
             && !failing
@@ -79,7 +79,7 @@ pub async fn keep<DB: Engine>(
         failing = done.is_err();
         // A deletion moves the head.
         let moved = seen.wait_for(|seen| !failing && seen.state.head != known);
-        drop(timeout(INTERVAL, moved).await);
+        drop(timeout_at(next, moved).await);
         sleep(PAUSE).await;
     }
 }
