@@ -17,10 +17,11 @@ use crate::{
 
 /// How many rows go in one transaction.
 const BATCH: RangeInclusive<usize> = 8..=256;
-/// How long it may take, until it is on the disk: the writes of others wait for it.
+/// How long that may take, until it is on the disk: the writes of others wait for it. Where the quickest batch
+/// takes more than half of it, it may take twice as long as that one.
 const GOAL: Duration = Duration::from_millis(8);
 /// How many times as long others then have for themselves.
-const PAUSE: u32 = 2;
+const PAUSE: u32 = 3;
 
 impl<DB: Engine> Eraser for Vault<DB> {
     type Error = Error;
@@ -32,12 +33,14 @@ impl<DB: Engine> Eraser for Vault<DB> {
     async fn erase(&self, erasure: &Erasure) -> Result<Counts, Error> {
         let (owner, fence_time) = (erasure.user_id, erasure.last_token_time());
         let (mut next, mut most) = (Some(Uuid::nil()), *BATCH.start());
+        let mut quickest = Duration::MAX;
         while let Some(after) = next {
             let began = Instant::now();
             let erased = self.erase_some(Batch { owner, fence_time, after, most }).await?;
             let took = began.elapsed();
             sleep(took * PAUSE).await;
-            (next, most) = (erased, after_batch(most, took));
+            quickest = quickest.min(took);
+            (next, most) = (erased, after_batch(most, took, GOAL.max(quickest * 2)));
         }
         let (projects, tasks) = self.erased(owner).await?;
         Ok(Counts::from([("projects", projects), ("tasks", tasks)]))
@@ -53,10 +56,10 @@ impl<DB: Engine> Eraser for Vault<DB> {
 }
 
 /// How many rows go next, after so many have taken so long.
-fn after_batch(rows: usize, took: Duration) -> usize {
-    let rows = if took > GOAL {
+fn after_batch(rows: usize, took: Duration, goal: Duration) -> usize {
+    let rows = if took > goal {
         rows / 2
-    } else if took < GOAL / 2 {
+    } else if took < goal / 2 {
         rows * 2
     } else {
         rows
@@ -71,8 +74,8 @@ mod tests {
     #[test]
     fn batches_fit_to_the_time_that_they_take() {
         let (quick, right, slow) = (GOAL / 4, GOAL * 3 / 4, GOAL * 3);
-        assert_eq!([quick, right, slow].map(|took| after_batch(64, took)), [128, 64, 32]);
-        assert_eq!(after_batch(*BATCH.end(), quick), *BATCH.end());
-        assert_eq!(after_batch(*BATCH.start(), slow), *BATCH.start());
+        assert_eq!([quick, right, slow].map(|took| after_batch(64, took, GOAL)), [128, 64, 32]);
+        assert_eq!(after_batch(*BATCH.end(), quick, GOAL), *BATCH.end());
+        assert_eq!(after_batch(*BATCH.start(), slow, GOAL), *BATCH.start());
     }
 }

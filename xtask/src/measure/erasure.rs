@@ -70,7 +70,7 @@ pub(super) async fn measure(
     engine: Engine,
     Amounts { tasks, idle, .. }: Amounts,
 ) -> Result<Vec<Finding>, Failure> {
-    let life = [("AUTH_ACCESS_TOKEN_TTL", "1h".to_owned())];
+    let life = [("AUTH_ACCESS_TOKEN_TTL", "2h".to_owned())];
     let mut scene = databases.issuers(engine, 1, &life).await?;
     let auth = scene.issuers().pop().ok_or("there is no auth-service")?;
     let (gone, token) = person(&auth, "gone").await?;
