@@ -1,5 +1,6 @@
 //! A user who is deleted, through both services: what goes where, and what happens while one is away.
 
+mod fenced;
 mod late;
 mod notes;
 

@@ -24,7 +24,7 @@ async fn wired(on: Engine) -> (Scene, Wire) {
     (Scene::of(auth, task).await, wire)
 }
 
-async fn create(person: &Person) -> Result<Response<CreateTaskResponse>, Status> {
+pub(super) async fn create(person: &Person) -> Result<Response<CreateTaskResponse>, Status> {
     let task = Some(Task { title: format!("{}'s last", person.name), ..Task::default() });
     let request = CreateTaskRequest { task, ..Default::default() };
     person.clone().tasks.create_task(request).await
