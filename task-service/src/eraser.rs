@@ -40,7 +40,7 @@ impl<DB: Engine> Eraser for Vault<DB> {
             let took = began.elapsed();
             sleep(took * PAUSE).await;
             quickest = quickest.min(took);
-            (next, most) = (erased, after_batch(most, took, GOAL.max(quickest * 2)));
+            (next, most) = (erased, after_batch(most, took, quickest));
         }
         let (projects, tasks) = self.erased(owner).await?;
         Ok(Counts::from([("projects", projects), ("tasks", tasks)]))
@@ -55,8 +55,9 @@ impl<DB: Engine> Eraser for Vault<DB> {
     }
 }
 
-/// How many rows go next, after so many have taken so long.
-fn after_batch(rows: usize, took: Duration, goal: Duration) -> usize {
+/// How many rows go next, after so many have taken so long, and the quickest batch so long.
+fn after_batch(rows: usize, took: Duration, quickest: Duration) -> usize {
+    let goal = GOAL.max(quickest * 2);
     let rows = if took > goal {
         rows / 2
     } else if took < goal / 2 {
@@ -74,8 +75,15 @@ mod tests {
     #[test]
     fn batches_fit_to_the_time_that_they_take() {
         let (quick, right, slow) = (GOAL / 4, GOAL * 3 / 4, GOAL * 3);
-        assert_eq!([quick, right, slow].map(|took| after_batch(64, took, GOAL)), [128, 64, 32]);
-        assert_eq!(after_batch(*BATCH.end(), quick, GOAL), *BATCH.end());
-        assert_eq!(after_batch(*BATCH.start(), slow, GOAL), *BATCH.start());
+        assert_eq!([quick, right, slow].map(|took| after_batch(64, took, quick)), [128, 64, 32]);
+        assert_eq!(after_batch(*BATCH.end(), quick, quick), *BATCH.end());
+        assert_eq!(after_batch(*BATCH.start(), slow, quick), *BATCH.start());
+    }
+
+    #[test]
+    fn where_the_disk_is_slow_they_do_not_shrink_to_the_least() {
+        let flush = GOAL * 3;
+        let after = |percent| after_batch(64, flush * percent / 100, flush);
+        assert_eq!([99, 150, 210].map(after), [128, 64, 32]);
     }
 }
