@@ -149,6 +149,27 @@ impl<DB: Engine> Database<DB> {
         within(ACQUIRE_TIMEOUT, self.door.connect()).await
     }
 
+    /// Copies the log into the file, as far as no reader stands in the way, on a connection that is kept for the
+    /// next time. Nobody is kept from writing, but while a long log is copied a commit waits long for the disk:
+    /// whoever writes much copies often, and little. A database server has its own ways; here nothing is done
+    /// about it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn checkpoint(
+        &self,
+        connection: &mut Option<DB::Connection>,
+    ) -> Result<(), sqlx::Error> {
+        let Some(sql) = DB::CHECKPOINT else { return Ok(()) };
+        let mut used = match connection.take() {
+            Some(connection) => connection,
+            None => self.connect_writer().await?,
+        };
+        within(self.timeout, Statement::<DB>::new(sql).all(&mut used)).await?;
+        *connection = Some(used);
+        Ok(())
+    }
+
     /// Leaves nothing in any file of what has been deleted: for a service that has to forget somebody. It
     /// looks at every page of the file. A database server has its own ways; here nothing is done about it.
     ///

@@ -17,11 +17,13 @@ use crate::{
 
 /// How many rows go in one transaction.
 const BATCH: RangeInclusive<usize> = 8..=256;
-/// How long that may take, until it is on the disk: the writes of others wait for it. Where the quickest batch
-/// takes more than half of it, it may take twice as long as that one.
-const GOAL: Duration = Duration::from_millis(8);
+/// How long that may take, with the copying of the log: the writes of others wait for the one, and for the disk while
+/// it does the other.
+const GOAL: Duration = Duration::from_millis(6);
+/// How many times as long as the quickest commit it may take where the disk is slow: it flushes about so often.
+const FLUSHES: u32 = 4;
 /// How many times as long others then have for themselves.
-const PAUSE: u32 = 3;
+const PAUSE: u32 = 2;
 
 impl<DB: Engine> Eraser for Vault<DB> {
     type Error = Error;
@@ -33,13 +35,14 @@ impl<DB: Engine> Eraser for Vault<DB> {
     async fn erase(&self, erasure: &Erasure) -> Result<Counts, Error> {
         let (owner, fence_time) = (erasure.user_id, erasure.last_token_time());
         let (mut next, mut most) = (Some(Uuid::nil()), *BATCH.start());
-        let mut quickest = Duration::MAX;
+        let (mut quickest, mut connection) = (Duration::MAX, None);
         while let Some(after) = next {
             let began = Instant::now();
             let erased = self.erase_some(Batch { owner, fence_time, after, most }).await?;
+            quickest = quickest.min(began.elapsed());
+            self.checkpoint_erased(&mut connection).await;
             let took = began.elapsed();
             sleep(took * PAUSE).await;
-            quickest = quickest.min(took);
             (next, most) = (erased, after_batch(most, took, quickest));
         }
         let (projects, tasks) = self.erased(owner).await?;
@@ -55,13 +58,13 @@ impl<DB: Engine> Eraser for Vault<DB> {
     }
 }
 
-/// How many rows go next, after so many have taken so long, and the quickest batch so long.
+/// How many rows go next, after so many have taken so long, and the quickest commit so long.
 fn after_batch(rows: usize, took: Duration, quickest: Duration) -> usize {
-    let goal = GOAL.max(quickest * 2);
+    let goal = GOAL.max(quickest * FLUSHES);
     let rows = if took > goal {
-        rows / 2
-    } else if took < goal / 2 {
-        rows * 2
+        rows * 2 / 3
+    } else if took < goal * 2 / 3 {
+        rows * 3 / 2
     } else {
         rows
     };
@@ -75,15 +78,15 @@ mod tests {
     #[test]
     fn batches_fit_to_the_time_that_they_take() {
         let (quick, right, slow) = (GOAL / 4, GOAL * 3 / 4, GOAL * 3);
-        assert_eq!([quick, right, slow].map(|took| after_batch(64, took, quick)), [128, 64, 32]);
+        assert_eq!([quick, right, slow].map(|took| after_batch(60, took, quick)), [90, 60, 40]);
         assert_eq!(after_batch(*BATCH.end(), quick, quick), *BATCH.end());
         assert_eq!(after_batch(*BATCH.start(), slow, quick), *BATCH.start());
     }
 
     #[test]
     fn where_the_disk_is_slow_they_do_not_shrink_to_the_least() {
-        let flush = GOAL * 3;
-        let after = |percent| after_batch(64, flush * percent / 100, flush);
-        assert_eq!([99, 150, 210].map(after), [128, 64, 32]);
+        let commit = GOAL * 3;
+        let after = |commits| after_batch(60, commit * commits, commit);
+        assert_eq!([1, 2, 3, 4, 5].map(after), [90, 90, 60, 60, 40]);
     }
 }

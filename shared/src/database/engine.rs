@@ -125,6 +125,9 @@ pub trait Engine:
     /// else. Its row says in `busy` whether it could not. Nothing where the data are in no file of ours.
     const SETTLE: Option<&'static str>;
 
+    /// What copies the log into the file, and keeps nobody from writing; see [`Database::checkpoint`].
+    const CHECKPOINT: Option<&'static str>;
+
     /// A row source for a `from` clause, named `x`: the JSON array of objects bound as `$1`, with
     /// these members as typed columns, in the order of the array.
     fn rows(columns: &[Column]) -> String;

@@ -41,6 +41,7 @@ impl Engine for Postgres {
     const ANNOUNCE: Option<&'static str> =
         Some("select set_config('synchronous_commit', 'off', true), pg_notify($1, '')");
     const SETTLE: Option<&'static str> = None;
+    const CHECKPOINT: Option<&'static str> = None;
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns

@@ -36,6 +36,7 @@ impl Engine for Sqlite {
     const SETTLE: Option<&'static str> = Some(
         "pragma wal_checkpoint(passive); pragma busy_timeout = 250; pragma wal_checkpoint(truncate)",
     );
+    const CHECKPOINT: Option<&'static str> = Some(log::CHECKPOINT);
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns

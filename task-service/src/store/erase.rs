@@ -41,6 +41,14 @@ impl<DB: Engine> Vault<DB> {
         Ok(self.door.submit(|slot| Operation::Erase { batch, slot }).await?)
     }
 
+    /// Leaves no long log of what has been deleted, for others to wait for when that is copied into the file.
+    pub(crate) async fn checkpoint_erased(&self, connection: &mut Option<DB::Connection>) {
+        if let Err(error) = self.database.checkpoint(connection).await {
+            // Then it is a longer one.
+            tracing::debug!(%error, "the log is left to others");
+        }
+    }
+
     /// How many projects and tasks of an owner have been deleted so far; none once that is known everywhere.
     pub(crate) async fn erased(&self, owner: Uuid) -> Result<(usize, usize), crate::error::Error> {
         let select = "select projects, tasks from erasures where owner_id = $1";

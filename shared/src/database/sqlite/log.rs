@@ -2,7 +2,7 @@
 //!
 //! SQLite leaves that to the commit with which the log has become a thousand pages long: whoever waits for it
 //! waits for the copy and two flushes more. Where there is a door, a connection of its own copies what is new
-//! without keeping anybody from writing. When all of the log has been copied and nobody reads it, the next write
+//! without keeping anybody from writing; so does whoever erases, for what they have written. When all of the log has been copied and nobody reads it, the next write
 //! begins it anew; under a load that never rests that may not come about, and then a commit through the door
 //! sees to it, when the log has become far longer. A reader that does not end lets it grow, as ever.
 
@@ -13,6 +13,8 @@ use tokio::time::sleep;
 
 use crate::database::{Database, Statement, get};
 
+/// What copies the log, as far as nobody who reads stands in the way.
+pub(super) const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 /// How many pages there are to copy when it is done.
 const NEW: i64 = 1_000;
 /// How many pages the log has when a commit through the door copies the rest: 64 MiB.
@@ -44,7 +46,7 @@ async fn shorten(
     let look = Statement::<Sqlite>::new("pragma wal_checkpoint(noop)").all(connection).await?;
     let row = look.first().ok_or(sqlx::Error::RowNotFound)?;
     if get::<Sqlite, i64>(row, "log")? - get::<Sqlite, i64>(row, "checkpointed")? >= NEW {
-        Statement::<Sqlite>::new("pragma wal_checkpoint(passive)").all(connection).await?;
+        Statement::<Sqlite>::new(CHECKPOINT).all(connection).await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::ops::Range;
 use sqlx::{Sqlite, SqliteConnection};
 use tokio::time::{Instant, sleep};
 
+use super::log::CHECKPOINT;
 use crate::database::{Database, Engine, Statement, get};
 
 /// How many pages are looked at in one statement.
@@ -49,6 +50,9 @@ pub(super) async fn scrub(database: &Database<Sqlite>) -> Result<(), sqlx::Error
             let began = Instant::now();
             wipe_each(&mut connection, batch).await?;
             sleep(began.elapsed() * PAUSE).await;
+        }
+        if !soiled.is_empty() {
+            Statement::<Sqlite>::new(CHECKPOINT).all(&mut connection).await?;
         }
         first = last + 1;
     }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use futures_util::future::join_all;
 use shared::{
-    database::{Database, Sqlite, Statement},
+    database::{Database, Sqlite, Statement, get},
     erasure::Eraser,
     pb::task::CreateTaskRequest,
     testing::Forge,
@@ -121,4 +121,20 @@ async fn it_is_not_done_while_somebody_reads_what_was() {
     Statement::<Sqlite>::new("commit").all(&mut backup).await.unwrap();
     vault.purge().await.unwrap();
     assert_eq!((files.count("was_here"), files.log_length()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_erasure_leaves_no_log_that_others_would_wait_for() {
+    let scene = scene().await;
+    fill(&scene, &scene.ann, "was_here", 4).await;
+    let database = Database::<Sqlite>::open(&scene.settings, &MIGRATIONS).await.unwrap();
+    let not_copied = async || {
+        let look = Statement::<Sqlite>::new("pragma wal_checkpoint(noop)");
+        let rows = database.read(look).await.unwrap();
+        let count = |column| get::<Sqlite, i64>(&rows[0], column).unwrap();
+        count("log") - count("checkpointed")
+    };
+    assert!(not_copied().await > 0);
+    scene.store.vault().erase(&erasure(&scene, &scene.ann)).await.unwrap();
+    assert_eq!(not_copied().await, 0);
 }
