@@ -103,6 +103,15 @@ impl Place {
         }
     }
 
+    /// Everything in its files, and in what lies beside them, if it is one.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let directory = self.file().parent().expect("a directory");
+        let files = fs::read_dir(directory).expect("it can be listed");
+        let files = files.map(|file| file.expect("it is there").path());
+        files.flat_map(|file| fs::read(file).expect("it can be read")).collect()
+    }
+
     fn file(&self) -> &Path {
         Path::new(self.url.strip_prefix("sqlite://").expect("a file"))
     }

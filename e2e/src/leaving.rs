@@ -3,7 +3,7 @@
 mod audit;
 mod leaver;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -12,13 +12,15 @@ use tokio::{
 };
 
 use crate::{
-    Chance, PATIENCE, Person, Place,
+    Chance, Engine, PATIENCE, Person, Place,
     rows::{Rows, counted, naming},
     until,
     wire::Wire,
 };
 use leaver::{Leaver, Life, fill};
 
+/// What all names begin with, and a number of three digits follows.
+const NAME: &str = "person";
 /// How many may delete their accounts, and how many stay whatever happens.
 const LEAVERS: usize = 40;
 const STAYERS: usize = 3;
@@ -140,8 +142,23 @@ impl Leaving {
             }
             life.check(&owned, &found[1]);
         }
+        self.check_files(&lives);
         settled.sort_unstable();
         assert_eq!(audit::lines(auth).await, settled, "each has settled each part once");
+    }
+
+    /// Looks for those who have left in the files of embedded databases.
+    fn check_files(&self, lives: &[Life]) {
+        for place in self.places.iter().filter(|place| place.engine == Engine::Sqlite) {
+            let bytes = place.bytes();
+            let named = named(&bytes);
+            for person in &self.stayers {
+                assert!(named.contains(person.name.as_bytes()), "{} is there", person.name);
+            }
+            for life in lives.iter().filter(|life| life.is_erased()) {
+                assert!(!named.contains(life.name.as_bytes()), "{}: {life:?}", place.url);
+            }
+        }
     }
 
     /// What the databases hold of those who stay.
@@ -157,12 +174,18 @@ impl Leaving {
     }
 }
 
+/// Whoever is named in these bytes.
+fn named(bytes: &[u8]) -> BTreeSet<&[u8]> {
+    let names = bytes.windows(NAME.len() + 3);
+    names.filter(|name| name.starts_with(NAME.as_bytes())).collect()
+}
+
 /// Those who stay, and then those who leave, with something in each service.
 async fn people(auth: &Wire, task: &Wire) -> Vec<Person> {
     let (channel, there) = (auth.channel(), task.channel());
     let (mut people, mut filled) = (Vec::new(), JoinSet::new());
     for number in 0..STAYERS + LEAVERS {
-        let name = format!("person{number:03}").leak();
+        let name = format!("{NAME}{number:03}").leak();
         let person = Person::register(name, channel.clone()).await;
         filled.spawn(fill(person.at(there.clone())));
         people.push(person);

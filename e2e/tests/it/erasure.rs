@@ -4,8 +4,6 @@ mod fenced;
 mod late;
 mod notes;
 
-use std::{fs, path::PathBuf};
-
 use e2e::{
     AuthServer, Engine, PASSWORD, Person, Place, TaskServer, add_service, on_every_engine,
     on_postgres, refused, until,
@@ -121,13 +119,6 @@ fn counts(part: &ErasureConfirmation) -> Vec<(&str, i64)> {
     part.deleted_counts.iter().map(|(kind, count)| (kind.as_str(), *count)).collect()
 }
 
-/// Everything in the files of an embedded database.
-fn files(place: &Place) -> Vec<u8> {
-    let file = PathBuf::from(place.url.strip_prefix("sqlite://").unwrap());
-    let files = fs::read_dir(file.parent().unwrap()).unwrap();
-    files.flat_map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
-}
-
 async fn everything_of_a_user_goes_and_everybody_can_see_that(on: Engine) {
     let scene = Scene::new(on).await;
     let (ann, before) = (&scene.ann, tasks(&scene.bob).await);
@@ -152,7 +143,7 @@ async fn everything_of_a_user_goes_and_everybody_can_see_that(on: Engine) {
     assert_eq!(tasks(&scene.bob).await, before);
     if on == Engine::Sqlite {
         for place in [&scene.auth.place, &scene.task.place] {
-            let files = files(place);
+            let files = place.bytes();
             let holds = |text: &str| files.windows(text.len()).any(|it| it == text.as_bytes());
             assert!(holds("bob") && !holds("ann's") && !holds("ann@example"), "{}", place.url);
         }
