@@ -2,9 +2,10 @@
 //!
 //! SQLite leaves that to the commit with which the log has become a thousand pages long: whoever waits for it
 //! waits for the copy and two flushes more. Where there is a door, a connection of its own copies what is new
-//! without keeping anybody from writing; so does whoever erases, for what they have written. When all of the log has been copied and nobody reads it, the next write
-//! begins it anew; under a load that never rests that may not come about, and then a commit through the door
-//! sees to it, when the log has become far longer. A reader that does not end lets it grow, as ever.
+//! without keeping anybody from writing; so does whoever erases, for what they have written. When all of the log
+//! has been copied and nobody reads it, the next write begins it anew; under a load that never rests that may not
+//! come about, and then a commit through the door sees to it, when the log has become far longer. A reader that
+//! does not end lets it grow, as ever.
 
 use std::{convert::Infallible, time::Duration};
 
