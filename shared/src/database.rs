@@ -1,7 +1,8 @@
 //! One way to a database, whatever its engine.
 //!
 //! A store is generic over its [`Engine`] and writes each statement once, with `$1..$n`. It reads
-//! through [`Database::read`] and writes through its [`Door`], which turns the writes that are
+//! lists through [`Database::read`], single rows through a [`ReadDoor`], which asks for all that are
+//! waited for with one statement, and writes through its [`Door`], which turns the writes that are
 //! waiting into one transaction. No other module knows which engine is at work.
 
 mod answers;
@@ -9,6 +10,7 @@ mod corrupt;
 mod door;
 mod engine;
 mod fault;
+mod lookup;
 mod postgres;
 mod settings;
 mod signal;
@@ -20,6 +22,7 @@ pub use corrupt::Corrupt;
 pub use door::{Door, Slot, Write, WriteError, Writer};
 pub use engine::{Column, Engine, Kind, Migrations, Run, Sql, get};
 pub use fault::{OpenError, OpenFault, is_unavailable};
+pub use lookup::{Lookup, LookupError, ReadDoor};
 pub use settings::{EngineName, Settings, UrlFault};
 pub use signal::Announcer;
 pub use sqlx::{Postgres, Sqlite};
@@ -51,13 +54,21 @@ pub struct Database<DB: Engine> {
     writer: <DB::Connection as Connection>::Options,
     /// For the one that writes through a door.
     door: <DB::Connection as Connection>::Options,
+    /// For one that reads through a door.
+    lookup: <DB::Connection as Connection>::Options,
     timeout: Duration,
 }
 
 impl<DB: Engine> Clone for Database<DB> {
     fn clone(&self) -> Self {
-        let (writer, door) = (self.writer.clone(), self.door.clone());
-        Self { readers: self.readers.clone(), writer, door, timeout: self.timeout }
+        let Self { readers, writer, door, lookup, timeout } = self;
+        Self {
+            readers: readers.clone(),
+            writer: writer.clone(),
+            door: door.clone(),
+            lookup: lookup.clone(),
+            timeout: *timeout,
+        }
     }
 }
 
@@ -147,6 +158,11 @@ impl<DB: Engine> Database<DB> {
     /// Opens the connection of a door.
     async fn connect_door(&self) -> Result<DB::Connection, sqlx::Error> {
         within(ACQUIRE_TIMEOUT, self.door.connect()).await
+    }
+
+    /// Opens the connection of a read door.
+    async fn connect_lookup(&self) -> Result<DB::Connection, sqlx::Error> {
+        within(ACQUIRE_TIMEOUT, self.lookup.connect()).await
     }
 
     /// Copies the log into the file, as far as no reader stands in the way, on a connection that is kept for the

@@ -5,7 +5,7 @@ use std::{collections::HashMap, error::Error, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::database::{WriteError, is_unavailable};
+use crate::database::{LookupError, WriteError, is_unavailable};
 
 /// The domain of every [`google.rpc.ErrorInfo`](tonic_types::ErrorInfo).
 pub const DOMAIN: &str = "taskmanager";
@@ -62,6 +62,15 @@ pub fn read_failed(error: &sqlx::Error) -> Status {
         unavailable(error, "the database is not available")
     } else {
         bug(error)
+    }
+}
+
+/// What a caller is told of a lookup that has no answer.
+#[must_use]
+pub fn lookup_failed(error: &LookupError) -> Status {
+    match error {
+        LookupError::Overloaded => overloaded("too many reads are waiting"),
+        LookupError::Failed(error) => read_failed(error),
     }
 }
 

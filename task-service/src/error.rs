@@ -1,8 +1,8 @@
 //! What can go wrong with a call, and how the caller is told.
 
 use shared::{
-    database::WriteError,
-    status::{overloaded, read_failed, refusal, write_failed},
+    database::{LookupError, WriteError},
+    status::{lookup_failed, overloaded, read_failed, refusal, write_failed},
     trust::{Reason, rejected},
 };
 use tonic::{Code, Status};
@@ -19,6 +19,9 @@ pub enum Error {
     /// The database could not be read.
     #[error(transparent)]
     Read(#[from] sqlx::Error),
+    /// A row could not be looked up.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
 }
 
 /// What the state of the caller's data forbids.
@@ -68,6 +71,7 @@ impl From<Error> for Status {
             Error::Refused(refusal) => refusal.into(),
             Error::Write(error) => write_failed(&error),
             Error::Read(error) => read_failed(&error),
+            Error::Lookup(error) => lookup_failed(&error),
         }
     }
 }

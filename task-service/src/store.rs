@@ -1,7 +1,7 @@
 //! Projects and tasks in SQL, each owner's own.
 //!
 //! Every method that an RPC reaches takes the [`Caller`] first, and the owner is in the WHERE clause
-//! of every statement. Reads run at once. Writes are values that go through the door: `group.rs`
+//! of every statement. Lists are read at once, single rows through doors of their own. Writes are values that go through the door: `group.rs`
 //! runs those that are waiting as one transaction, by the rules of `work.rs`. A write that comes with
 //! a [`Once`] is done once, and none is of an owner who is erased: [`Refusal::OwnerErased`].
 
@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 
 use shared::{
     clock::Clock,
-    database::{Database, Door, Engine, Migrations, OpenError, Settings, WriteError},
+    database::{Database, Door, Engine, Migrations, OpenError, ReadDoor, Settings, WriteError},
     metrics::Metrics,
     once::Once,
     trust::Caller,
@@ -49,6 +49,7 @@ use crate::{
     tasks::{NewTask, Task, TaskChange, TaskFilter},
 };
 use operation::{Answer, Ask, Deed, Operation};
+use rows::Key;
 
 /// The schema, step by step.
 pub const MIGRATIONS: Migrations = Migrations {
@@ -83,6 +84,8 @@ pub struct Quotas {
 pub struct SqlStore<DB: Engine> {
     database: Database<DB>,
     door: Door<Operation>,
+    projects: ReadDoor<Key, Project>,
+    tasks: ReadDoor<Key, Task>,
     heads: Arc<Heads>,
 }
 
@@ -101,7 +104,9 @@ impl<DB: Engine> SqlStore<DB> {
         let written = Mutex::default();
         let tables = group::Tables { quotas, clock, heads: Arc::clone(&heads), written };
         let door = Door::open(database.clone(), tables);
-        let store = Self { database, door, heads };
+        let projects = ReadDoor::open(database.clone(), projects::ByKey);
+        let tasks = ReadDoor::open(database.clone(), tasks::ByKey);
+        let store = Self { database, door, projects, tasks, heads };
         while store.door.submit(|slot| Operation::FoldTitles { slot }).await? {}
         Ok(store)
     }
@@ -110,6 +115,10 @@ impl<DB: Engine> SqlStore<DB> {
     pub fn report(&self, metrics: &mut Metrics) {
         self.database.report(metrics);
         self.door.report(metrics);
+        let help = "Reads of single projects that wait for a statement";
+        self.projects.report("db_project_read_queue_length", help, metrics);
+        let help = "Reads of single tasks that wait for a statement";
+        self.tasks.report("db_task_read_queue_length", help, metrics);
     }
 
     /// Makes a project.
@@ -130,7 +139,7 @@ impl<DB: Engine> SqlStore<DB> {
     /// # Errors
     /// [`Refusal::ProjectNotFound`], or when the database is away.
     pub async fn get_project(&self, caller: &Caller, id: Uuid) -> Result<Project, Error> {
-        let project = projects::find(&self.database, caller.user_id(), id).await?;
+        let project = self.projects.find((caller.user_id(), id)).await?;
         Ok(project.ok_or(Refusal::ProjectNotFound)?)
     }
 
@@ -197,7 +206,7 @@ impl<DB: Engine> SqlStore<DB> {
     /// # Errors
     /// [`Refusal::TaskNotFound`], or when the database is away.
     pub async fn get_task(&self, caller: &Caller, id: Uuid) -> Result<Task, Error> {
-        let task = tasks::find(&self.database, caller.user_id(), id).await?;
+        let task = self.tasks.find((caller.user_id(), id)).await?;
         Ok(task.ok_or(Refusal::TaskNotFound)?)
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::{
     ACQUIRE_TIMEOUT, Column, Database, Engine, Kind, Migrations, OpenFault, Settings, Statement,
     engine::{get, migrate},
+    lookup,
 };
 
 /// How many threads read at the most: more only wait for each other.
@@ -77,7 +78,9 @@ impl Engine for Sqlite {
             .connect_with(options.clone().pragma("query_only", "on"))
             .await?;
         let door = options.clone().pragma("wal_autocheckpoint", log::TOO_LONG);
-        Ok(Database { readers, writer: options, door, timeout: settings.timeout })
+        // The thread that reads hands over all rows of a statement at once.
+        let lookup = options.clone().pragma("query_only", "on").row_buffer_size(lookup::GROUP);
+        Ok(Database { readers, writer: options, door, lookup, timeout: settings.timeout })
     }
 
     async fn purge(database: &Database<Self>) -> Result<(), sqlx::Error> {

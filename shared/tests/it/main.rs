@@ -22,6 +22,8 @@ mod follow_erasures;
 #[cfg(test)]
 mod follow_trust;
 #[cfg(test)]
+mod read_door;
+#[cfg(test)]
 mod revoked;
 #[cfg(test)]
 mod server;

@@ -5,13 +5,13 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::{Deserialize, Serialize};
 use shared::{
     clock::Time,
-    database::{Column, Database, Engine, Kind, Statement, get},
+    database::{Column, Database, Engine, Kind, Lookup, Statement, get},
 };
 use uuid::Uuid;
 
 use super::{
     page::{limit, read_page},
-    rows::{KEY_COLUMNS, Key, Rows, json, keys_json, time},
+    rows::{self, Key, Rows, json, time},
 };
 use crate::{
     pages::{self, Cursor, OrderKey, Page},
@@ -45,18 +45,6 @@ const COLUMNS: [Column; 7] = [
     ("revision", Kind::BigInt),
 ];
 
-/// Reads one.
-pub(super) async fn find<DB: Engine>(
-    database: &Database<DB>,
-    owner: Uuid,
-    id: Uuid,
-) -> Result<Option<Project>, sqlx::Error> {
-    let statement =
-        Statement::new(format!("select {FIELDS} from projects where owner_id = $1 and id = $2"));
-    let rows = database.read(statement.bind(owner).bind(id)).await?;
-    rows.first().map(project::<DB>).transpose()
-}
-
 /// Reads a page, in the order of creation.
 pub(super) async fn list<DB: Engine>(
     database: &Database<DB>,
@@ -76,22 +64,25 @@ pub(super) async fn list<DB: Engine>(
     read_page(database, statement, page, parse, Project::text_bytes).await
 }
 
-/// Reads those that a group needs.
-pub(super) async fn load<DB: Engine>(
-    connection: &mut DB::Connection,
-    keys: &BTreeSet<Key>,
-) -> Result<Rows<Project>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Rows::default());
+/// Projects by their keys.
+#[derive(Debug)]
+pub(super) struct ByKey;
+
+impl<DB: Engine> Lookup<DB> for ByKey {
+    type Key = Key;
+    type Found = Project;
+
+    fn select(&self, keys: &BTreeSet<Key>) -> Result<Statement<DB>, sqlx::Error> {
+        rows::select(FIELDS, "projects", keys)
     }
-    let statement = Statement::<DB>::new(format!(
-        "select {FIELDS} from {} cross join projects where owner_id = key_owner and id = key_id",
-        DB::rows(&KEY_COLUMNS)
-    ));
-    let rows = statement.bind(keys_json(keys)?).all(connection).await?;
-    let row =
-        |row| Ok(((get::<DB, _>(row, "owner_id")?, get::<DB, _>(row, "id")?), project::<DB>(row)?));
-    rows.iter().map(row).collect::<Result<_, sqlx::Error>>().map(Rows::new)
+
+    fn key(&self, row: &DB::Row) -> Result<Key, sqlx::Error> {
+        rows::key::<DB>(row)
+    }
+
+    fn found(&self, row: &DB::Row) -> Result<Project, sqlx::Error> {
+        project::<DB>(row)
+    }
 }
 
 /// Writes those that a group has made or changed.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use shared::{
     clock::Time,
-    database::{Column, Corrupt, Kind},
+    database::{Column, Corrupt, Engine, Kind, Lookup, Statement, get},
 };
 use uuid::Uuid;
 
@@ -42,6 +42,20 @@ impl<T> Rows<T> {
         self.rows.get(&key)
     }
 
+    /// Reads those of these keys, as a lookup does.
+    pub(super) async fn load<DB: Engine, L: Lookup<DB, Key = Key, Found = T>>(
+        connection: &mut DB::Connection,
+        lookup: L,
+        keys: &BTreeSet<Key>,
+    ) -> Result<Self, sqlx::Error> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let rows = lookup.select(keys)?.all(connection).await?;
+        let rows = rows.iter().map(|row| Ok((lookup.key(row)?, lookup.found(row)?)));
+        rows.collect::<Result<_, sqlx::Error>>().map(Self::new)
+    }
+
     /// Takes over more rows as they were read.
     pub(super) fn extend(&mut self, more: Self) {
         self.rows.extend(more.rows);
@@ -62,6 +76,24 @@ impl<T> Rows<T> {
     pub(super) fn changed(&self) -> impl Iterator<Item = (Key, &T)> {
         self.changed.iter().filter_map(|key| Some((*key, self.rows.get(key)?)))
     }
+}
+
+/// The statement that reads these fields of a table, of the rows of these keys.
+pub(super) fn select<DB: Engine>(
+    fields: &str,
+    table: &str,
+    keys: &BTreeSet<Key>,
+) -> Result<Statement<DB>, sqlx::Error> {
+    let statement = Statement::<DB>::new(format!(
+        "select {fields} from {} cross join {table} where owner_id = key_owner and id = key_id",
+        DB::rows(&KEY_COLUMNS)
+    ));
+    Ok(statement.bind(keys_json(keys)?))
+}
+
+/// The key of a row.
+pub(super) fn key<DB: Engine>(row: &DB::Row) -> Result<Key, sqlx::Error> {
+    Ok((get::<DB, _>(row, "owner_id")?, get::<DB, _>(row, "id")?))
 }
 
 /// Keys as the JSON that a statement takes apart.

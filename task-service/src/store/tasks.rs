@@ -5,11 +5,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::{Deserialize, Serialize};
 use shared::{
     clock::Time,
-    database::{Column, Corrupt, Database, Engine, Kind, Statement, get},
+    database::{Column, Corrupt, Engine, Kind, Lookup, Statement, get},
 };
 use uuid::Uuid;
 
-use super::rows::{KEY_COLUMNS, Key, Rows, json, keys_json, time};
+use super::rows::{self, Key, Rows, json, time};
 use crate::{
     tasks::{Priority, Status, Task},
     text::{Description, Title},
@@ -72,34 +72,25 @@ const COLUMNS: [Column; 15] = [
     ("deleted", Kind::BigInt),
 ];
 
-/// Reads one.
-pub(super) async fn find<DB: Engine>(
-    database: &Database<DB>,
-    owner: Uuid,
-    id: Uuid,
-) -> Result<Option<Task>, sqlx::Error> {
-    let statement =
-        Statement::new(format!("select {FIELDS} from tasks where owner_id = $1 and id = $2"));
-    let rows = database.read(statement.bind(owner).bind(id)).await?;
-    rows.first().map(task::<DB>).transpose()
-}
+/// Tasks by their keys.
+#[derive(Debug)]
+pub(super) struct ByKey;
 
-/// Reads those that a group needs.
-pub(super) async fn load<DB: Engine>(
-    connection: &mut DB::Connection,
-    keys: &BTreeSet<Key>,
-) -> Result<Rows<Task>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Rows::default());
+impl<DB: Engine> Lookup<DB> for ByKey {
+    type Key = Key;
+    type Found = Task;
+
+    fn select(&self, keys: &BTreeSet<Key>) -> Result<Statement<DB>, sqlx::Error> {
+        rows::select(FIELDS, "tasks", keys)
     }
-    let statement = Statement::<DB>::new(format!(
-        "select {FIELDS} from {} cross join tasks where owner_id = key_owner and id = key_id",
-        DB::rows(&KEY_COLUMNS)
-    ));
-    let rows = statement.bind(keys_json(keys)?).all(connection).await?;
-    let row =
-        |row| Ok(((get::<DB, _>(row, "owner_id")?, get::<DB, _>(row, "id")?), task::<DB>(row)?));
-    rows.iter().map(row).collect::<Result<_, sqlx::Error>>().map(Rows::new)
+
+    fn key(&self, row: &DB::Row) -> Result<Key, sqlx::Error> {
+        rows::key::<DB>(row)
+    }
+
+    fn found(&self, row: &DB::Row) -> Result<Task, sqlx::Error> {
+        task::<DB>(row)
+    }
 }
 
 /// Writes those that a group has made or changed.

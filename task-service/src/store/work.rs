@@ -47,14 +47,14 @@ impl Work {
         let once = asks.clone().filter_map(|ask| ask.once.as_ref());
         let answers = Answers::load::<DB>(connection, once).await?;
         let needed = asks.clone().filter_map(Ask::project).collect();
-        let mut projects = projects::load::<DB>(connection, &needed).await?;
+        let mut projects = Rows::load::<DB, _>(connection, projects::ByKey, &needed).await?;
         let needed = asks.clone().filter_map(Ask::task).collect();
-        let tasks = tasks::load::<DB>(connection, &needed).await?;
+        let tasks = Rows::load::<DB, _>(connection, tasks::ByKey, &needed).await?;
         // What comes back may have been part of a project that is gone.
         let back = asks.filter(|ask| matches!(ask.deed, Deed::UndeleteTask { .. }));
         let homes = back.filter_map(|ask| Some((ask.owner, tasks.get(ask.task()?)?.project_id?)));
         let homes = homes.filter(|home| projects.get(*home).is_none()).collect();
-        projects.extend(projects::load::<DB>(connection, &homes).await?);
+        projects.extend(Rows::load::<DB, _>(connection, projects::ByKey, &homes).await?);
         Ok(Self { answers, projects, tasks, quotas, gone: 0, now })
     }
 

@@ -125,8 +125,8 @@ async fn a_broken_twin_is_never_read<DB: Engine>(scene: Scene<DB>) {
         )
         .await;
     scene.by_hand(&scene.bob, "update tasks set status = 99 where owner_id = $1").await;
-    assert!(matches!(store.get_task(&scene.bob, task.id).await, Err(Error::Read(_))));
-    assert!(matches!(store.get_project(&scene.bob, project.id).await, Err(Error::Read(_))));
+    assert!(matches!(store.get_task(&scene.bob, task.id).await, Err(Error::Lookup(_))));
+    assert!(matches!(store.get_project(&scene.bob, project.id).await, Err(Error::Lookup(_))));
 
     store.update_task(ann, None, task.id, None, TaskChange::default()).await.unwrap();
     store.update_project(ann, None, project.id, None, ProjectChange::default()).await.unwrap();

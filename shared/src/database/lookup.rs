@@ -1,0 +1,195 @@
+//! The read door: rows that callers look up by their keys at the same moment come from one statement.
+//!
+//! A lookup is handed to a task that keeps a reading connection of its own. The task takes what has queued
+//! up while its last statement ran and asks for all of it at once: like the write door it waits for
+//! nobody, so whoever is alone is served at once, and the more there are the less each costs. A lookup joins
+//! only a statement that has not begun, so everybody finds what was committed before they asked. It runs
+//! to its end although its caller goes away, so the connection is never left in the midst of a statement.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Database, Engine, Statement,
+    fault::{is_late, is_lost, within},
+};
+use crate::metrics::Metrics;
+
+/// How many lookups may wait. More are refused rather than delayed.
+const QUEUE: usize = 4096;
+/// How many lookups share a statement at the most.
+pub(super) const GROUP: usize = 256;
+
+/// How the rows of a table are found by their keys, many with one statement.
+pub trait Lookup<DB: Engine>: Send + Sync + 'static {
+    /// What a row is found by.
+    type Key: Clone + Ord + Send + Sync + 'static;
+    /// What it holds.
+    type Found: Clone + Send + Sync + 'static;
+
+    /// The statement that returns the rows of these keys, in any order.
+    ///
+    /// # Errors
+    /// When the keys can not be written down.
+    fn select(&self, keys: &BTreeSet<Self::Key>) -> Result<Statement<DB>, sqlx::Error>;
+
+    /// Whose row it is.
+    ///
+    /// # Errors
+    /// When the row has no key.
+    fn key(&self, row: &DB::Row) -> Result<Self::Key, sqlx::Error>;
+
+    /// What the row holds.
+    ///
+    /// # Errors
+    /// When it is damaged: the answer to those alone who have asked for it.
+    fn found(&self, row: &DB::Row) -> Result<Self::Found, sqlx::Error>;
+}
+
+/// Why a lookup has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LookupError {
+    /// Too many of them are waiting.
+    #[error("too many lookups are waiting")]
+    Overloaded,
+    /// The database did not answer, refused the statement, or holds a row that can not be read.
+    #[error(transparent)]
+    Failed(Arc<sqlx::Error>),
+}
+
+/// The way in for lookups. Cheap to clone; the door closes when the last clone is gone.
+pub struct ReadDoor<K, T> {
+    queue: mpsc::Sender<Ask<K, T>>,
+}
+
+impl<K, T> std::fmt::Debug for ReadDoor<K, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadDoor").field("room", &self.queue.capacity()).finish_non_exhaustive()
+    }
+}
+
+impl<K, T> Clone for ReadDoor<K, T> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+/// A key, and who asks for it.
+struct Ask<K, T> {
+    key: K,
+    reply: oneshot::Sender<Result<Option<T>, Arc<sqlx::Error>>>,
+}
+
+impl<K: Clone + Ord + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadDoor<K, T> {
+    /// Starts the task that looks up, on a connection of its own.
+    pub fn open<DB, L>(database: Database<DB>, lookup: L) -> Self
+    where
+        DB: Engine,
+        L: Lookup<DB, Key = K, Found = T>,
+    {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(Keeper { database, lookup, idle: None }.serve(waiting));
+        Self { queue }
+    }
+
+    /// Looks a row up; nothing if there is none.
+    ///
+    /// # Errors
+    /// See [`LookupError`].
+    pub async fn find(&self, key: K) -> Result<Option<T>, LookupError> {
+        let (reply, answer) = oneshot::channel();
+        let closed = || LookupError::Failed(Arc::new(sqlx::Error::WorkerCrashed));
+        self.queue.try_send(Ask { key, reply }).map_err(|refusal| match refusal {
+            mpsc::error::TrySendError::Full(_) => LookupError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answer.await.map_err(|_| closed())?.map_err(LookupError::Failed)
+    }
+
+    /// Shows how many lookups wait. It does not keep the door open.
+    pub fn report(&self, name: &'static str, help: &'static str, metrics: &mut Metrics) {
+        let queue = self.queue.downgrade();
+        metrics.gauge(name, help, move || {
+            queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+        });
+    }
+}
+
+/// The task behind the door.
+struct Keeper<DB: Engine, L> {
+    database: Database<DB>,
+    lookup: L,
+    /// The connection, while no statement runs on it.
+    idle: Option<DB::Connection>,
+}
+
+/// Rows by their keys; one that is damaged is an error of its own.
+type Rows<K, T> = BTreeMap<K, Result<T, Arc<sqlx::Error>>>;
+
+impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
+    /// Answers what comes through the door until it is closed.
+    async fn serve(mut self, mut waiting: mpsc::Receiver<Ask<L::Key, L::Found>>) {
+        let mut asks = Vec::new();
+        while waiting.recv_many(&mut asks, GROUP).await > 0 {
+            asks.retain(|ask| !ask.reply.is_closed());
+            let keys: BTreeSet<_> = asks.iter().map(|ask| ask.key.clone()).collect();
+            if keys.is_empty() {
+                continue;
+            }
+            // A panic is a bug in one statement; the door stays open.
+            let found = AssertUnwindSafe(self.find(&keys)).catch_unwind().await;
+            let found = found.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(Arc::new);
+            for Ask { key, reply } in asks.drain(..) {
+                let answer = match &found {
+                    Ok(rows) => rows.get(&key).cloned().transpose(),
+                    Err(error) => Err(Arc::clone(error)),
+                };
+                // Whoever has gone away does not need it.
+                drop(reply.send(answer));
+            }
+        }
+    }
+
+    async fn find(
+        &mut self,
+        keys: &BTreeSet<L::Key>,
+    ) -> Result<Rows<L::Key, L::Found>, sqlx::Error> {
+        let rows = self.run(keys).await?;
+        let found = |row| Ok((self.lookup.key(row)?, self.lookup.found(row).map_err(Arc::new)));
+        rows.iter().map(found).collect()
+    }
+
+    /// Runs the statement, a second time if the connection has gone stale while it was idle.
+    async fn run(&mut self, keys: &BTreeSet<L::Key>) -> Result<Vec<DB::Row>, sqlx::Error> {
+        if let Some(connection) = self.idle.take() {
+            let statement = self.lookup.select(keys)?;
+            match self.run_on(connection, statement).await {
+                Err(error) if is_lost(&error) && !is_late(&error) => {
+                    tracing::info!(%error, "a reading connection is made anew");
+                }
+                done => return done,
+            }
+        }
+        let connection = self.database.connect_lookup().await?;
+        let statement = self.lookup.select(keys)?;
+        self.run_on(connection, statement).await
+    }
+
+    async fn run_on(
+        &mut self,
+        mut connection: DB::Connection,
+        statement: Statement<DB>,
+    ) -> Result<Vec<DB::Row>, sqlx::Error> {
+        let done = within(self.database.timeout, statement.all(&mut connection)).await;
+        if !done.as_ref().is_err_and(is_lost) {
+            self.idle = Some(connection);
+        }
+        done
+    }
+}
