@@ -1,0 +1,124 @@
+//! `cargo xtask bench`: how fast the services are, as shares of what servers can do that do less.
+//!
+//! A figure in calls per second says more of the machine than of the service. So each is taken together
+//! with its floor, in turns, and what is promised is the ratio. The server has a core of its own, and whoever
+//! calls has another ([`cores`]).
+
+mod cores;
+mod load;
+mod stage;
+mod rounds;
+mod calls;
+mod get;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use tokio::{
+    runtime::Builder,
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    Failure,
+    figures::{Finding, Report},
+    go_to_root,
+    machine::Machine,
+    release,
+    scene::Databases,
+};
+use stage::Stage;
+
+/// How it is measured.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Less of everything: shows that it runs, the figures mean less
+    #[arg(long, conflicts_with = "save")]
+    quick: bool,
+    /// Keep the figures under bench/results
+    #[arg(long)]
+    save: bool,
+    /// Measure this alone; may be given again
+    #[arg(long)]
+    only: Vec<Group>,
+    /// Measure the programs in this directory, and build nothing
+    #[arg(long, hide = true)]
+    programs: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    released: bool,
+}
+
+/// What is measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// One task read by its id
+    Get,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+struct Amounts {
+    /// How often each variant has its turn, and how long that is.
+    rounds: usize,
+    turn: Duration,
+    /// How long everything may take.
+    limit: Duration,
+}
+
+const FULL: Amounts =
+    Amounts { rounds: 5, turn: Duration::from_secs(1), limit: Duration::from_mins(10) };
+const QUICK: Amounts =
+    Amounts { rounds: 2, turn: Duration::from_millis(500), limit: Duration::from_mins(2) };
+
+pub(crate) async fn run(options: Options) -> Result<(), Failure> {
+    if options.programs.is_none() && !options.released {
+        let mut arguments = vec!["bench".to_owned(), "--released".to_owned()];
+        let flags = [("--quick", options.quick), ("--save", options.save)];
+        let flags = flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag));
+        arguments.extend(flags.map(str::to_owned));
+        let only = options.only.iter().filter_map(Group::to_possible_value);
+        arguments.extend(only.map(|group| format!("--only={}", group.get_name())));
+        return release::run(arguments.iter().map(String::as_str));
+    }
+    // Everything that is not measured is on one thread, which stays on its core.
+    spawn_blocking(move || {
+        cores::pin_to(cores::LOAD).map_err(|_| "two cores are needed")?;
+        Builder::new_current_thread().enable_all().build()?.block_on(measure(options))
+    })
+    .await?
+}
+
+async fn measure(options: Options) -> Result<(), Failure> {
+    go_to_root()?;
+    let amounts = if options.quick { QUICK } else { FULL };
+    if options.quick {
+        println!("a quick run: it shows that everything works, its figures mean less");
+    }
+    let deadline = Instant::now() + amounts.limit;
+    let databases = Databases::start(options.programs).await?;
+    let machine = Machine::look(&databases).await?;
+    println!("{machine}\n");
+    let stage = Stage::set(databases).await?;
+    let mut report = Report::default();
+    for group in Group::value_variants() {
+        if options.only.is_empty() || options.only.contains(group) {
+            let measured = timeout_at(deadline, group.measure(&stage, &amounts)).await;
+            let measured = measured.unwrap_or_else(|_| Err("it takes too long".into()));
+            report.add(&format!("{group:?}").to_lowercase(), measured);
+        }
+    }
+    println!("\n{report}");
+    if options.save {
+        println!("saved in {}", report.save("bench", &machine)?);
+    }
+    if report.is_held() { Ok(()) } else { Err("not every promise is held".into()) }
+}
+
+impl Group {
+    async fn measure(self, stage: &Stage, amounts: &Amounts) -> Result<Vec<Finding>, Failure> {
+        match self {
+            Self::Get => get::measure(stage, amounts).await,
+        }
+    }
+}

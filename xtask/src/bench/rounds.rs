@@ -1,0 +1,161 @@
+//! Variants against each other: each has its turn in each round, and is compared within it, for a machine
+//! is not as quick in one minute as in the next.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    Amounts,
+    cores::Process,
+    load::{Calls, Crew},
+};
+use crate::{Failure, figures::micros};
+
+/// For how long calls are made before they count.
+const WARM_UP: Duration = Duration::from_millis(200);
+/// The share of what a server can do that is asked of it to see how long calls take.
+const SHARE: f64 = 0.4;
+
+/// A server, and those who call it.
+pub(super) struct Variant {
+    pub(super) name: String,
+    pub(super) process: Process,
+    pub(super) crew: Crew,
+    /// What came out, round by round.
+    pub(super) samples: Vec<Sample>,
+}
+
+/// What came out of one turn.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sample {
+    /// Calls in a second.
+    pub(super) rate: f64,
+    /// How long the server was at work for each call, in microseconds.
+    pub(super) cpu: f64,
+    /// The share of its core that it took.
+    pub(super) busy: f64,
+    pub(super) p50: Duration,
+    pub(super) p99: Duration,
+}
+
+/// The middle of several figures, and the ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Variant {
+    pub(super) fn new(name: impl Into<String>, process: Process, crew: Crew) -> Self {
+        Self { name: name.into(), process, crew, samples: Vec::new() }
+    }
+
+    /// Calls as quickly as answers come.
+    pub(super) async fn closed(&mut self, time: Duration) -> Result<Sample, Failure> {
+        let before = self.process.cpu()?;
+        let calls = self.crew.closed(time).await.map_err(|failure| self.failed(&failure))?;
+        Sample::of(&calls, self.process.cpu()?.saturating_sub(before))
+    }
+
+    /// Calls at this rate.
+    pub(super) async fn open(&mut self, rate: f64, time: Duration) -> Result<Sample, Failure> {
+        let before = self.process.cpu()?;
+        let calls = self.crew.open(rate, time).await.map_err(|failure| self.failed(&failure))?;
+        Sample::of(&calls, self.process.cpu()?.saturating_sub(before))
+    }
+
+    /// Calls at a share of the rate of which it is capable.
+    pub(super) async fn at_ease(&mut self, time: Duration) -> Result<Sample, Failure> {
+        let rate = Spread::of(self.samples.iter().map(|sample| sample.rate)).median;
+        self.open((rate * SHARE).max(1.0), time).await
+    }
+
+    /// The turn in the middle, by the rate.
+    pub(super) fn middle(&self) -> Sample {
+        let mut samples = self.samples.clone();
+        samples.sort_unstable_by(|one, other| one.rate.total_cmp(&other.rate));
+        samples.get(samples.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// Every turn.
+    pub(super) fn json(&self) -> Value {
+        self.samples.iter().map(Sample::json).collect()
+    }
+
+    fn failed(&self, failure: &Failure) -> Failure {
+        format!("{}: {failure}", self.name).into()
+    }
+}
+
+/// Gives each of them its turn in each round.
+pub(super) async fn rounds(variants: &mut [Variant], amounts: &Amounts) -> Result<(), Failure> {
+    for _ in 0..amounts.rounds {
+        for variant in &mut *variants {
+            variant.crew.closed(WARM_UP).await.map_err(|failure| variant.failed(&failure))?;
+            let sample = variant.closed(amounts.turn).await?;
+            variant.samples.push(sample);
+        }
+    }
+    Ok(())
+}
+
+/// How one figure of ours relates to that of another in the same round.
+pub(super) fn ratio(ours: &Variant, other: &Variant, figure: impl Fn(&Sample) -> f64) -> Spread {
+    let pairs = ours.samples.iter().zip(&other.samples);
+    Spread::of(pairs.map(|(ours, other)| figure(ours) / figure(other)))
+}
+
+impl Sample {
+    #[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
+    fn of(calls: &Calls, cpu: Duration) -> Result<Self, Failure> {
+        let count = calls.times.count();
+        if count == 0 {
+            return Err("no call was answered".into());
+        }
+        let (count, took) = (count as f64, calls.took.as_secs_f64());
+        Ok(Self {
+            rate: count / took,
+            cpu: cpu.as_secs_f64() * 1e6 / count,
+            busy: cpu.as_secs_f64() / took,
+            p50: calls.times.percentile(50),
+            p99: calls.times.percentile(99),
+        })
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "per_second": self.rate, "cpu_us": self.cpu, "busy": self.busy,
+            "p50_us": micros(self.p50), "p99_us": micros(self.p99),
+        })
+    }
+}
+
+impl Spread {
+    pub(super) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+        let mut figures: Vec<_> = figures.into_iter().collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+        Self { median: at(figures.len() / 2), min: at(0), max: at(figures.len().saturating_sub(1)) }
+    }
+
+    pub(super) fn json(self) -> Value {
+        json!({ "median": self.median, "min": self.min, "max": self.max })
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.min, self.max)
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let (busy, p50, p99) = (self.busy * 100.0, ms(self.p50), ms(self.p99));
+        write!(f, "{:.0}/s, {:.1} us CPU, core {busy:.0} %", self.rate, self.cpu)?;
+        write!(f, ", p50 {p50:.3} p99 {p99:.3} ms")
+    }
+}
