@@ -33,7 +33,9 @@ impl Pace {
         };
         let every = Itimerspec { it_interval: interval, it_value: interval };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
-        Ok(Self { due: begin, step, timer: AsyncFd::register(timer)? })
+        #[expect(deprecated, reason = "an owned descriptor is the one that it says")]
+        let timer = AsyncFd::new(timer)?;
+        Ok(Self { due: begin, step, timer })
     }
 
     /// Waits for the next one; it is over at once when it has passed.
