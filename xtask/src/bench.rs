@@ -9,11 +9,20 @@ mod load;
 mod stage;
 mod rounds;
 mod calls;
+mod promise;
+mod raw;
 mod get;
+mod write;
+mod list;
+mod watch;
+mod login;
+mod footprint;
+mod scale;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime::Builder,
     task::spawn_blocking,
@@ -54,6 +63,18 @@ pub(crate) struct Options {
 enum Group {
     /// One task read by its id
     Get,
+    /// Tasks made and changed
+    Write,
+    /// Pages of a list
+    List,
+    /// Many who watch
+    Watch,
+    /// Logins
+    Login,
+    /// Memory, and the time of a start
+    Footprint,
+    /// A hundred times as many tasks
+    Scale,
 }
 
 /// How much of everything.
@@ -62,14 +83,28 @@ struct Amounts {
     /// How often each variant has its turn, and how long that is.
     rounds: usize,
     turn: Duration,
+    /// For how long tasks are made without a break.
+    sustained: Duration,
+    /// How many tasks there are where there are many.
+    tasks: usize,
     /// How long everything may take.
     limit: Duration,
 }
 
-const FULL: Amounts =
-    Amounts { rounds: 5, turn: Duration::from_secs(1), limit: Duration::from_mins(10) };
-const QUICK: Amounts =
-    Amounts { rounds: 2, turn: Duration::from_millis(500), limit: Duration::from_mins(2) };
+const FULL: Amounts = Amounts {
+    rounds: 5,
+    turn: Duration::from_secs(1),
+    sustained: Duration::from_secs(12),
+    tasks: 1_000_000,
+    limit: Duration::from_mins(10),
+};
+const QUICK: Amounts = Amounts {
+    rounds: 2,
+    turn: Duration::from_millis(500),
+    sustained: Duration::from_secs(3),
+    tasks: 100_000,
+    limit: Duration::from_mins(2),
+};
 
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     if options.programs.is_none() && !options.released {
@@ -84,6 +119,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     // Everything that is not measured is on one thread, which stays on its core.
     spawn_blocking(move || {
         cores::pin_to(cores::LOAD).map_err(|_| "two cores are needed")?;
+        raise_file_limit()?;
         Builder::new_current_thread().enable_all().build()?.block_on(measure(options))
     })
     .await?
@@ -98,27 +134,41 @@ async fn measure(options: Options) -> Result<(), Failure> {
     let deadline = Instant::now() + amounts.limit;
     let databases = Databases::start(options.programs).await?;
     let machine = Machine::look(&databases).await?;
-    println!("{machine}\n");
+    println!("{machine}\n\n{}", Report::default());
     let stage = Stage::set(databases).await?;
     let mut report = Report::default();
     for group in Group::value_variants() {
         if options.only.is_empty() || options.only.contains(group) {
+            let began = Instant::now();
             let measured = timeout_at(deadline, group.measure(&stage, &amounts)).await;
             let measured = measured.unwrap_or_else(|_| Err("it takes too long".into()));
-            report.add(&format!("{group:?}").to_lowercase(), measured);
+            let name = format!("{group:?}").to_lowercase();
+            report.add(&name, measured);
+            println!("{name} took {:.0} s\n", began.elapsed().as_secs_f64());
         }
     }
-    println!("\n{report}");
     if options.save {
         println!("saved in {}", report.save("bench", &machine)?);
     }
     if report.is_held() { Ok(()) } else { Err("not every promise is held".into()) }
 }
 
+/// Lets this process have as many connections open as the system allows.
+fn raise_file_limit() -> Result<(), Failure> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
 impl Group {
     async fn measure(self, stage: &Stage, amounts: &Amounts) -> Result<Vec<Finding>, Failure> {
         match self {
             Self::Get => get::measure(stage, amounts).await,
+            Self::Write => write::measure(stage, amounts).await,
+            Self::List => list::measure(stage, amounts).await,
+            Self::Watch => watch::measure(stage, amounts).await,
+            Self::Login => login::measure(stage, amounts).await,
+            Self::Footprint => footprint::measure(stage, amounts).await,
+            Self::Scale => scale::measure(stage, amounts).await,
         }
     }
 }

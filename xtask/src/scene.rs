@@ -20,7 +20,7 @@ pub(crate) const VERIFIERS: usize = 3;
 /// What auth-service counts the calls of `ValidateToken` by.
 const VALIDATIONS: &str = r#"grpc_server_started_total{grpc_type="unary",grpc_service="taskmanager.auth.v1.AuthService",grpc_method="ValidateToken"}"#;
 /// What every auth-service is told: nobody is throttled, for all come from one address.
-const AUTH: [(&str, &str); 9] = [
+pub(crate) const AUTH: [(&str, &str); 9] = [
     ("AUTH_ADDR", "127.0.0.1:0"),
     ("AUTH_METRICS_ADDR", "127.0.0.1:0"),
     ("AUTH_SECRET_KEY", "measured once, and then thrown away with its keys"),

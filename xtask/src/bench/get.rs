@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::{
     Amounts,
-    calls::{Get, gets},
+    calls::{GET_TASK, Get, gets},
     cores::SERVER,
+    promise::Promise,
     rounds::{Sample, Variant, ratio, rounds},
     stage::{Person, Server, Stage},
 };
@@ -19,13 +20,11 @@ use crate::{Failure, figures::Finding, fill::fill, scene::name};
 const MANY: usize = 64;
 /// How many tasks a database has.
 const TASKS: usize = 10_000;
-/// What is promised of each server: the least share of an echo's rate with many in flight, and how many times
-/// as long as an echo a call may take alone.
-const GUARDED: [Promise; 2] = [Some((0.80, ">= 0.80 of echo")), None];
-const SERVICE: [Promise; 2] = [Some((0.45, ">= 0.45 of echo")), Some((1.8, "<= 1.8 x echo"))];
-const NOTHING: [Promise; 2] = [None, None];
-
-type Promise = Option<(f64, &'static str)>;
+/// What is promised of each server: its rate with many in flight, and the time of a call alone.
+const GUARDED: [Promise; 2] = [Promise::least(0.80, ">= 0.80 of echo"), Promise::NOTHING];
+const SERVICE: [Promise; 2] =
+    [Promise::least(0.45, ">= 0.45 of echo"), Promise::most(1.8, "<= 1.8 x echo")];
+const NOTHING: [Promise; 2] = [Promise::NOTHING, Promise::NOTHING];
 
 /// A server, and what is asked of it.
 struct Entry {
@@ -62,7 +61,7 @@ pub(super) async fn measure(stage: &Stage, amounts: &Amounts) -> Result<Vec<Find
     let mut findings = Vec::new();
     for ((entry, variant), eased) in entries.iter().zip(&many).zip(&eased) {
         findings.extend(many.first().map(|echo| entry.against(variant, echo)));
-        findings.push(at_ease(entry, eased));
+        findings.push(entry.at_ease(eased));
     }
     for (entry, variant) in entries.iter().zip(&one) {
         findings.extend(one.first().map(|echo| entry.alone(variant, echo)));
@@ -103,50 +102,37 @@ fn entry(
     Entry { name, server, requests, promises, _place: place }
 }
 
-/// How long calls take while the server is not at its limit.
-fn at_ease(entry: &Entry, sample: &Sample) -> Finding {
-    Finding {
-        name: format!("{}, at ease", entry.name),
-        measured: sample.to_string(),
-        promise: "",
-        held: true,
-        raw: sample.json(),
-    }
-}
-
 impl Entry {
     async fn variant(&self, callers: usize, person: &Person) -> Result<Variant, Failure> {
         let (people, work) = ([person.clone()], |number| Get::new(&self.requests, number));
-        let crew = self.server.crew(callers, "GetTask", &people, work).await?;
+        let crew = self.server.crew(callers, GET_TASK, &people, work).await?;
         Ok(Variant::new(&self.name, self.server.process, crew))
     }
 
     /// Its rate with many in flight.
     fn against(&self, variant: &Variant, echo: &Variant) -> Finding {
         let [promise, _] = self.promises;
+        let name = format!("{}, {MANY} in flight", self.name);
         let ratio = ratio(variant, echo, |sample| sample.rate);
-        Finding {
-            name: format!("{}, {MANY} in flight", self.name),
-            measured: format!("{ratio}; {}", variant.middle()),
-            promise: promise.map_or("", |(_, text)| text),
-            held: promise.is_none_or(|(least, _)| ratio.median >= least),
-            raw: json!({
-                "ratio": ratio.json(), "rounds": variant.json(),
-                "peak_kib": self.server.process.memory("VmHWM").ok(),
-            }),
-        }
+        let raw = json!({
+            "ratio": ratio.json(), "rounds": variant.json(),
+            "peak_kib": self.server.process.memory("VmHWM").ok(),
+        });
+        promise.finding(name, ratio.median, format!("{ratio}; {}", variant.middle()), raw)
+    }
+
+    /// How long calls take while the server is not at its limit.
+    fn at_ease(&self, sample: &Sample) -> Finding {
+        let name = format!("{}, at ease", self.name);
+        Promise::NOTHING.finding(name, sample.rate, sample.to_string(), sample.json())
     }
 
     /// Its time with one in flight.
     fn alone(&self, variant: &Variant, echo: &Variant) -> Finding {
         let [_, promise] = self.promises;
+        let name = format!("{}, 1 in flight, p50", self.name);
         let ratio = ratio(variant, echo, |sample| sample.p50.as_secs_f64());
-        Finding {
-            name: format!("{}, 1 in flight, p50", self.name),
-            measured: format!("{ratio}; {}", variant.middle()),
-            promise: promise.map_or("", |(_, text)| text),
-            held: promise.is_none_or(|(most, _)| ratio.median <= most),
-            raw: json!({ "ratio": ratio.json(), "rounds": variant.json() }),
-        }
+        let raw = json!({ "ratio": ratio.json(), "rounds": variant.json() });
+        promise.finding(name, ratio.median, format!("{ratio}; {}", variant.middle()), raw)
     }
 }

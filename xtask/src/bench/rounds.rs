@@ -13,7 +13,7 @@ use super::{
 use crate::{Failure, figures::micros};
 
 /// For how long calls are made before they count.
-const WARM_UP: Duration = Duration::from_millis(200);
+pub(super) const WARM_UP: Duration = Duration::from_millis(200);
 /// The share of what a server can do that is asked of it to see how long calls take.
 const SHARE: f64 = 0.4;
 
@@ -91,8 +91,13 @@ impl Variant {
 
 /// Gives each of them its turn in each round.
 pub(super) async fn rounds(variants: &mut [Variant], amounts: &Amounts) -> Result<(), Failure> {
-    for _ in 0..amounts.rounds {
-        for variant in &mut *variants {
+    for round in 0..amounts.rounds {
+        // Back and forth, so that nobody always comes after the same one.
+        let mut turns: Vec<_> = variants.iter_mut().collect();
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for variant in turns {
             variant.crew.closed(WARM_UP).await.map_err(|failure| variant.failed(&failure))?;
             let sample = variant.closed(amounts.turn).await?;
             variant.samples.push(sample);

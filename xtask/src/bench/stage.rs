@@ -1,9 +1,8 @@
 //! The servers that are measured, and the people who call them.
 
-use std::net::SocketAddr;
+use std::{env, net::SocketAddr};
 
 use e2e::{Engine, Place, program::Running};
-use shared::pb::task::task_service_server::SERVICE_NAME;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use crate::{
     Failure,
     call::told,
     people::{log_in, register},
-    scene::{Databases, Scene, TASK, borrowed, program},
+    scene::{AUTH, Databases, Scene, TASK, borrowed, program},
 };
 
 /// How many connections many callers share.
@@ -32,7 +31,7 @@ pub(super) struct Stage {
 }
 
 /// Somebody who calls.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Person {
     pub(super) id: Uuid,
     pub(super) token: String,
@@ -42,8 +41,10 @@ pub(super) struct Person {
 pub(super) struct Server {
     pub(super) addr: SocketAddr,
     pub(super) process: Process,
-    _running: Running,
+    running: Running,
     _directory: TempDir,
+    /// What keeps its database there.
+    _place: Option<Place>,
 }
 
 impl Stage {
@@ -60,7 +61,16 @@ impl Stage {
         engines.into_iter().filter(|engine| self.databases.has(*engine))
     }
 
-    /// Somebody new, or so many of them.
+    /// So many people.
+    pub(super) async fn people(&self, count: usize) -> Result<Vec<Person>, Failure> {
+        let mut people = Vec::new();
+        for _ in 0..count {
+            people.push(self.person().await?);
+        }
+        Ok(people)
+    }
+
+    /// Somebody new.
     pub(super) async fn person(&self) -> Result<Person, Failure> {
         let name = format!("p{}", Uuid::new_v4().simple());
         let name = name.get(..20).unwrap_or(&name);
@@ -73,9 +83,12 @@ impl Stage {
     pub(super) async fn floor(&self, arguments: &[&str]) -> Result<Server, Failure> {
         on(SERVER, async {
             let directory = tempfile::tempdir()?;
-            let floor = program(&self.databases.programs, "floor");
+            let here = env::current_exe()?.with_file_name("");
+            let programs = &self.databases.programs;
+            let is_there = programs.join("floor").exists();
+            let floor = program(if is_there { programs } else { &here }, "floor");
             let running = floor.start_with(directory.path(), arguments, &FLOOR).await;
-            Ok(Server::new(running, directory))
+            Ok(Server::new(running, directory, None))
         })
         .await
     }
@@ -86,8 +99,20 @@ impl Stage {
         self.floor(&["guarded", "--auth", &auth.url()]).await
     }
 
-    /// Starts a task-service on this database, on these cores.
+    /// Starts a task-service on this database, on these cores, and waits until it is ready.
     pub(super) async fn service(
+        &self,
+        cores: &[usize],
+        place: &Place,
+        settings: &[(&'static str, String)],
+    ) -> Result<Server, Failure> {
+        let server = self.launch(cores, place, settings).await?;
+        server.running.healthy().await;
+        Ok(server)
+    }
+
+    /// Starts a task-service, and waits for nothing.
+    pub(super) async fn launch(
         &self,
         cores: &[usize],
         place: &Place,
@@ -99,26 +124,52 @@ impl Stage {
             ("TASK_AUTH_URL", auth.url()),
             ("TASK_SERVICE_SECRET_FILE", self.auth.secret()),
             ("TASK_DATABASE_URL", place.url.clone()),
+            ("TASK_SHUTDOWN_DELAY", "0ms".to_owned()),
         ];
         let settings = [&own[..], &places, settings].concat();
         on(cores, async {
             let directory = tempfile::tempdir()?;
             let service = program(&self.databases.programs, "task-service");
             let running = service.start(directory.path(), &borrowed(&settings)).await;
-            running.healthy().await;
-            Ok(Server::new(running, directory))
+            Ok(Server::new(running, directory, Some(place.clone())))
+        })
+        .await
+    }
+
+    /// Starts an auth-service of its own on this database, on these cores.
+    pub(super) async fn issuer(&self, cores: &[usize], place: &Place) -> Result<Server, Failure> {
+        let url = [("AUTH_DATABASE_URL", place.url.as_str())];
+        let settings = [&AUTH[..], &url, &[("AUTH_SHUTDOWN_DELAY", "0ms")]].concat();
+        on(cores, async {
+            let directory = tempfile::tempdir()?;
+            let service = program(&self.databases.programs, "auth-service");
+            let running = service.start(directory.path(), &settings).await;
+            Ok(Server::new(running, directory, Some(place.clone())))
         })
         .await
     }
 }
 
 impl Server {
-    fn new(running: Running, directory: TempDir) -> Self {
+    fn new(running: Running, directory: TempDir, place: Option<Place>) -> Self {
         let (addr, process) = (running.addr, Process(running.pid()));
-        Self { addr, process, _running: running, _directory: directory }
+        Self { addr, process, running, _directory: directory, _place: place }
     }
 
-    /// So many callers of a task RPC, spread over connections, and over these people.
+    /// A channel to it, for what is not measured.
+    pub(super) fn channel(&self) -> Channel {
+        self.running.channel()
+    }
+
+    /// Ends it as an operator does.
+    pub(super) async fn end(self) -> Result<(), Failure> {
+        match self.running.end().await {
+            (_, Some(0)) => Ok(()),
+            (said, code) => Err(format!("it ended with {code:?}: {said}").into()),
+        }
+    }
+
+    /// So many callers of an RPC, spread over connections, and over these people.
     pub(super) async fn crew<W: Work>(
         &self,
         callers: usize,
@@ -126,8 +177,7 @@ impl Server {
         people: &[Person],
         mut work: impl FnMut(usize) -> W,
     ) -> Result<Crew, Failure> {
-        let (path, mut all) = (format!("/{SERVICE_NAME}/{rpc}"), Vec::<Caller>::new());
-        let mut connections = Vec::new();
+        let (mut all, mut connections) = (Vec::<Caller>::new(), Vec::new());
         for _ in 0..CONNECTIONS.min(callers) {
             connections.push(Connection::open(self.addr).await?);
         }
@@ -135,7 +185,7 @@ impl Server {
         for ((number, connection), person) in
             (0..callers).zip(connections.iter().cycle()).zip(people)
         {
-            all.push(connection.caller(&path, &person.token, work(number))?);
+            all.push(connection.caller(rpc, &person.token, work(number))?);
         }
         Ok(Crew::new(all))
     }

@@ -76,7 +76,7 @@ impl Connection {
 
 impl Caller {
     /// Makes one call.
-    pub(super) async fn call(&mut self) -> Result<(), Failure> {
+    pub(in crate::bench) async fn call(&mut self) -> Result<(), Failure> {
         let (headers, mut body) = self.ask().await?;
         let mut message = Bytes::new();
         while let Some(part) = body.data().await {
