@@ -85,6 +85,8 @@ struct Amounts {
     turn: Duration,
     /// For how long tasks are made without a break.
     sustained: Duration,
+    /// How many tasks come before what is far down in a list.
+    depth: usize,
     /// How many tasks there are where there are many.
     tasks: usize,
     /// How long everything may take.
@@ -95,14 +97,16 @@ const FULL: Amounts = Amounts {
     rounds: 5,
     turn: Duration::from_secs(1),
     sustained: Duration::from_secs(12),
+    depth: 50_000,
     tasks: 1_000_000,
     limit: Duration::from_mins(10),
 };
 const QUICK: Amounts = Amounts {
     rounds: 2,
-    turn: Duration::from_millis(500),
-    sustained: Duration::from_secs(3),
-    tasks: 100_000,
+    turn: Duration::from_millis(300),
+    sustained: Duration::from_secs(2),
+    depth: 10_000,
+    tasks: 50_000,
     limit: Duration::from_mins(2),
 };
 

@@ -41,6 +41,23 @@ pub(super) async fn on<T>(
     .await
 }
 
+/// How long these cores have been at work, for whomever.
+pub(super) fn busy(cores: &[usize]) -> Result<Duration, Failure> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let mut busy = 0;
+    for core in cores {
+        let name = format!("cpu{core} ");
+        let ticks = stat.lines().find_map(|line| line.strip_prefix(&name));
+        let ticks: Result<Vec<u64>, _> =
+            ticks.unwrap_or_default().split(' ').map(str::parse).collect();
+        // For people, for nice ones, for the system; idle and waiting; for interrupts.
+        let at_work =
+            ticks?.into_iter().enumerate().filter(|(place, _)| [0, 1, 2, 5, 6].contains(place));
+        busy += at_work.map(|(_, ticks)| ticks).sum::<u64>();
+    }
+    Ok(Duration::from_millis(busy * (1_000 / TICKS)))
+}
+
 /// A process, by its id.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Process(pub(super) u32);

@@ -21,7 +21,7 @@ use crate::{Failure, figures::Finding};
 /// How many connections are open.
 const CONNECTIONS: u32 = 1_000;
 /// How long memory has to settle.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_millis(500);
 /// How soon a server that is not ready is asked again, and for how long.
 const INTERVAL: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(10);

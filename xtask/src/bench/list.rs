@@ -20,9 +20,8 @@ use crate::{
     scene::name,
 };
 
-/// How many tasks the owner has, and how many of them come before those that are far down.
-const TASKS: usize = 60_000;
-const DEPTH: usize = 50_000;
+/// How many tasks the owner has beyond those that come before what is far down.
+const MORE: usize = 10_000;
 /// How many tasks a page has, and how many the pages that lead down there.
 const PAGE: i32 = 50;
 const STRIDE: i32 = 1_000;
@@ -35,7 +34,7 @@ pub(super) async fn measure(stage: &Stage, amounts: &Amounts) -> Result<Vec<Find
     for engine in stage.engines() {
         let person = stage.person().await?;
         let place = stage.databases.place(engine, "task").await;
-        fill(&place, person.id, TASKS, &[]).await?;
+        fill(&place, person.id, amounts.depth + MORE, &[]).await?;
         let service = stage.service(SERVER, &place, &[]).await?;
         for order in ORDERS {
             findings.extend(ordered(&service, engine, order, &person, amounts).await?);
@@ -51,9 +50,9 @@ async fn ordered(
     person: &Person,
     amounts: &Amounts,
 ) -> Result<Vec<Finding>, Failure> {
-    let tokens = [String::new(), far_down(service, order, person).await?];
+    let tokens = [String::new(), far_down(service, order, person, amounts.depth).await?];
     let mut variants = Vec::new();
-    for (page_token, depth) in tokens.into_iter().zip([0, DEPTH]) {
+    for (page_token, depth) in tokens.into_iter().zip([0, amounts.depth]) {
         let page = request(order, PAGE, page_token);
         let people = [person.clone()];
         let crew = service.crew(1, LIST_TASKS, &people, |_| Same::new(&page)).await?;
@@ -72,10 +71,15 @@ async fn ordered(
 }
 
 /// The token of the page that begins there.
-async fn far_down(service: &Server, order: &str, person: &Person) -> Result<String, Failure> {
+async fn far_down(
+    service: &Server,
+    order: &str,
+    person: &Person,
+    depth: usize,
+) -> Result<String, Failure> {
     let mut tasks = TaskServiceClient::new(service.channel());
     let (mut seen, mut token) = (0, String::new());
-    while seen < DEPTH {
+    while seen < depth {
         let page = with(&person.token, request(order, STRIDE, token));
         let page = tasks.list_tasks(page).await.map_err(|status| told(&status))?.into_inner();
         seen += page.tasks.len();

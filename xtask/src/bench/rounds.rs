@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Amounts,
-    cores::Process,
+    cores::{LOAD, Process, busy},
     load::{Calls, Crew},
 };
 use crate::{Failure, figures::micros};
@@ -35,6 +35,8 @@ pub(super) struct Sample {
     pub(super) cpu: f64,
     /// The share of its core that it took.
     pub(super) busy: f64,
+    /// How busy the core was of those who call, and of PostgreSQL. Near 1 it is they who are measured.
+    pub(super) load: f64,
     pub(super) p50: Duration,
     pub(super) p99: Duration,
 }
@@ -54,22 +56,27 @@ impl Variant {
 
     /// Calls as quickly as answers come.
     pub(super) async fn closed(&mut self, time: Duration) -> Result<Sample, Failure> {
-        let before = self.process.cpu()?;
+        let before = self.used()?;
         let calls = self.crew.closed(time).await.map_err(|failure| self.failed(&failure))?;
-        Sample::of(&calls, self.process.cpu()?.saturating_sub(before))
+        Sample::of(&calls, before, self.used()?)
     }
 
     /// Calls at this rate.
     pub(super) async fn open(&mut self, rate: f64, time: Duration) -> Result<Sample, Failure> {
-        let before = self.process.cpu()?;
+        let before = self.used()?;
         let calls = self.crew.open(rate, time).await.map_err(|failure| self.failed(&failure))?;
-        Sample::of(&calls, self.process.cpu()?.saturating_sub(before))
+        Sample::of(&calls, before, self.used()?)
     }
 
     /// Calls at a share of the rate of which it is capable.
     pub(super) async fn at_ease(&mut self, time: Duration) -> Result<Sample, Failure> {
         let rate = Spread::of(self.samples.iter().map(|sample| sample.rate)).median;
         self.open((rate * SHARE).max(1.0), time).await
+    }
+
+    /// How long the server and the core of those who call have been at work.
+    fn used(&self) -> Result<[Duration; 2], Failure> {
+        Ok([self.process.cpu()?, busy(LOAD)?])
     }
 
     /// The turn in the middle, by the rate.
@@ -114,7 +121,10 @@ pub(super) fn ratio(ours: &Variant, other: &Variant, figure: impl Fn(&Sample) ->
 
 impl Sample {
     #[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
-    fn of(calls: &Calls, cpu: Duration) -> Result<Self, Failure> {
+    fn of(calls: &Calls, before: [Duration; 2], after: [Duration; 2]) -> Result<Self, Failure> {
+        let [[cpu_before, load_before], [cpu_after, load_after]] = [before, after];
+        let cpu = cpu_after.saturating_sub(cpu_before);
+        let load = load_after.saturating_sub(load_before);
         let count = calls.times.count();
         if count == 0 {
             return Err("no call was answered".into());
@@ -124,6 +134,7 @@ impl Sample {
             rate: count / took,
             cpu: cpu.as_secs_f64() * 1e6 / count,
             busy: cpu.as_secs_f64() / took,
+            load: load.as_secs_f64() / took,
             p50: calls.times.percentile(50),
             p99: calls.times.percentile(99),
         })
@@ -131,7 +142,7 @@ impl Sample {
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "per_second": self.rate, "cpu_us": self.cpu, "busy": self.busy,
+            "per_second": self.rate, "cpu_us": self.cpu, "busy": self.busy, "load_busy": self.load,
             "p50_us": micros(self.p50), "p99_us": micros(self.p99),
         })
     }
@@ -142,7 +153,9 @@ impl Spread {
         let mut figures: Vec<_> = figures.into_iter().collect();
         figures.sort_unstable_by(f64::total_cmp);
         let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
-        Self { median: at(figures.len() / 2), min: at(0), max: at(figures.len().saturating_sub(1)) }
+        let last = figures.len().saturating_sub(1);
+        let median = f64::midpoint(at(last / 2), at(last.div_ceil(2)));
+        Self { median, min: at(0), max: at(last) }
     }
 
     pub(super) fn json(self) -> Value {
@@ -159,8 +172,9 @@ impl fmt::Display for Spread {
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let (busy, p50, p99) = (self.busy * 100.0, ms(self.p50), ms(self.p99));
-        write!(f, "{:.0}/s, {:.1} us CPU, core {busy:.0} %", self.rate, self.cpu)?;
+        let (busy, load) = (self.busy * 100.0, self.load * 100.0);
+        let (p50, p99) = (ms(self.p50), ms(self.p99));
+        write!(f, "{:.0}/s, {:.1} us CPU, cores {busy:.0} and {load:.0} %", self.rate, self.cpu)?;
         write!(f, ", p50 {p50:.3} p99 {p99:.3} ms")
     }
 }

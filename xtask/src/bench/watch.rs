@@ -25,7 +25,7 @@ const EACH: usize = 16;
 const MANY: usize = 64;
 const TASKS: usize = 10_000;
 /// How long memory has to settle.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_millis(500);
 const MEMORY: Promise = Promise::most(40.0, "<= 40 MiB");
 const RATE: Promise = Promise::least(0.95, ">= 0.95 of without");
 
