@@ -39,3 +39,19 @@ impl Promise {
         Finding { name: name.into(), measured, promise: self.text, held, raw }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_that_is_none_keeps_no_promise() {
+        let held = |promise: Promise, figure| {
+            promise.finding("it", figure, String::new(), Value::Null).held
+        };
+        let (least, most) = (Promise::least(2.0, ">= 2"), Promise::most(2.0, "<= 2"));
+        assert_eq!([1.9, 2.0, f64::NAN].map(|it| held(least, it)), [false, true, false]);
+        assert_eq!([2.0, 2.1, f64::NAN].map(|it| held(most, it)), [true, false, false]);
+        assert!(held(Promise::NOTHING, f64::NAN));
+    }
+}

@@ -178,3 +178,16 @@ impl fmt::Display for Sample {
         write!(f, ", p50 {p50:.3} p99 {p99:.3} ms")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_has_a_middle_and_two_ends() {
+        let shown = |figures: &[f64]| Spread::of(figures.iter().copied()).to_string();
+        assert_eq!(shown(&[3.0, 1.0, 2.0]), "2.00 (1.00 to 3.00)");
+        assert_eq!(shown(&[4.0, 1.0, 2.0, 3.0]), "2.50 (1.00 to 4.00)");
+        assert!(Spread::of([]).median.is_nan());
+    }
+}

@@ -151,3 +151,31 @@ fn refused(headers: &HeaderMap) -> Failure {
         ["grpc-status", "grpc-message"].map(|name| text(name).unwrap_or("nothing"));
     format!("a call was answered with gRPC status {status}: {message}").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::pb::task::GetTaskRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_message_says_how_long_it_is() {
+        let message = framed(&GetTaskRequest { id: "abc".to_owned() });
+        assert_eq!(&message[..], b"\0\0\0\0\x05\x0a\x03abc");
+        assert_eq!(joined(message.slice(..2), message.slice(2..)), message);
+    }
+
+    #[test]
+    fn only_ok_is_ok() {
+        let told = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+            ok(&headers.collect::<HeaderMap>()).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(told(&[("grpc-status", "0")]), Ok(()));
+        let refused = told(&[("grpc-status", "5"), ("grpc-message", "gone")]).unwrap_err();
+        assert!(refused.ends_with("status 5: gone"), "{refused}");
+        assert!(told(&[]).is_err());
+    }
+}
