@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Amounts,
-    cores::{LOAD, Process, busy},
+    cores::{LOAD, Process, SERVER, busy},
     load::{Calls, Crew},
 };
 use crate::{Failure, figures::micros};
@@ -16,6 +16,8 @@ use crate::{Failure, figures::micros};
 pub(super) const WARM_UP: Duration = Duration::from_millis(200);
 /// The share of what a server can do that is asked of it to see how long calls take.
 const SHARE: f64 = 0.4;
+/// The share of the server's core that others may take before it is said.
+const MOST_OTHERS: f64 = 0.1;
 
 /// A server, and those who call it.
 pub(super) struct Variant {
@@ -37,6 +39,8 @@ pub(super) struct Sample {
     pub(super) busy: f64,
     /// How busy the core was of those who call, and of PostgreSQL. Near 1 it is they who are measured.
     pub(super) load: f64,
+    /// The share of the server's core that others took, who should not be there.
+    pub(super) others: f64,
     pub(super) p50: Duration,
     pub(super) p99: Duration,
 }
@@ -75,8 +79,8 @@ impl Variant {
     }
 
     /// How long the server and the core of those who call have been at work.
-    fn used(&self) -> Result<[Duration; 2], Failure> {
-        Ok([self.process.cpu()?, busy(LOAD)?])
+    fn used(&self) -> Result<[Duration; 3], Failure> {
+        Ok([self.process.cpu()?, busy(LOAD)?, busy(SERVER)?])
     }
 
     /// The turn in the middle, by the rate.
@@ -121,10 +125,12 @@ pub(super) fn ratio(ours: &Variant, other: &Variant, figure: impl Fn(&Sample) ->
 
 impl Sample {
     #[expect(clippy::cast_precision_loss, reason = "no count here is that large")]
-    fn of(calls: &Calls, before: [Duration; 2], after: [Duration; 2]) -> Result<Self, Failure> {
-        let [[cpu_before, load_before], [cpu_after, load_after]] = [before, after];
+    fn of(calls: &Calls, before: [Duration; 3], after: [Duration; 3]) -> Result<Self, Failure> {
+        let [[cpu_before, load_before, core_before], [cpu_after, load_after, core_after]] =
+            [before, after];
         let cpu = cpu_after.saturating_sub(cpu_before);
         let load = load_after.saturating_sub(load_before);
+        let others = core_after.saturating_sub(core_before).saturating_sub(cpu);
         let count = calls.times.count();
         if count == 0 {
             return Err("no call was answered".into());
@@ -135,6 +141,7 @@ impl Sample {
             cpu: cpu.as_secs_f64() * 1e6 / count,
             busy: cpu.as_secs_f64() / took,
             load: load.as_secs_f64() / took,
+            others: others.as_secs_f64() / took,
             p50: calls.times.percentile(50),
             p99: calls.times.percentile(99),
         })
@@ -142,7 +149,7 @@ impl Sample {
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "per_second": self.rate, "cpu_us": self.cpu, "busy": self.busy, "load_busy": self.load,
+            "per_second": self.rate, "cpu_us": self.cpu, "busy": self.busy, "load_busy": self.load, "others": self.others,
             "p50_us": micros(self.p50), "p99_us": micros(self.p99),
         })
     }
@@ -175,7 +182,11 @@ impl fmt::Display for Sample {
         let (busy, load) = (self.busy * 100.0, self.load * 100.0);
         let (p50, p99) = (ms(self.p50), ms(self.p99));
         write!(f, "{:.0}/s, {:.1} us CPU, cores {busy:.0} and {load:.0} %", self.rate, self.cpu)?;
-        write!(f, ", p50 {p50:.3} p99 {p99:.3} ms")
+        write!(f, ", p50 {p50:.3} p99 {p99:.3} ms")?;
+        if self.others > MOST_OTHERS {
+            write!(f, ", DISTURBED {:.0} %", self.others * 100.0)?;
+        }
+        Ok(())
     }
 }
 
