@@ -87,7 +87,17 @@ impl Program {
 
     /// Starts it, and returns when it listens.
     pub async fn start(self, directory: &Path, settings: &[(&str, &str)]) -> Running {
-        let mut command = self.command(directory, &[], &[self.settings, settings].concat());
+        self.start_with(directory, &[], settings).await
+    }
+
+    /// Starts it with these arguments, and returns when it listens.
+    pub async fn start_with(
+        self,
+        directory: &Path,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Running {
+        let mut command = self.command(directory, arguments, &[self.settings, settings].concat());
         let mut child = command.spawn().expect("the program starts");
         let (listens, addresses) = oneshot::channel();
         let said = tokio::spawn(listen(child.stderr.take().expect("a pipe"), listens));
@@ -127,6 +137,12 @@ fn address(line: &str) -> Option<SocketAddr> {
 }
 
 impl Running {
+    /// The id of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {

@@ -1,5 +1,6 @@
 //! The commands of this repository. `cargo up` starts the pair; `cargo demo` shows what it does;
-//! `cargo xtask measure` says how well.
+//! `cargo xtask measure` says how well, and
+//! `cargo xtask bench` how fast.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
 mod up;
@@ -7,7 +8,14 @@ mod call;
 mod credential;
 mod session;
 mod demo;
+mod release;
+mod scene;
+mod people;
+mod fill;
+mod figures;
+mod machine;
 mod measure;
+mod bench;
 
 use std::{env, path::Path, process::ExitCode};
 
@@ -31,6 +39,8 @@ enum Command {
     /// Hold what is promised against the programs themselves
     #[command(subcommand)]
     Measure(Measure),
+    /// Hold the speed of the services against servers that do less
+    Bench(bench::Options),
 }
 
 /// Whatever a command can fail with: it is only ever shown.
@@ -42,6 +52,7 @@ async fn main() -> ExitCode {
         Command::Up => up::run().await,
         Command::Demo => demo::run().await,
         Command::Measure(what) => measure::run(what).await,
+        Command::Bench(options) => bench::run(options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

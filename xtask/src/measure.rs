@@ -3,10 +3,6 @@
 //! Everything runs as its own process on loopback, in directories that are thrown away: release builds
 //! of both services, and a PostgreSQL server where its programs are found. The access log is off.
 
-mod figures;
-mod machine;
-mod scene;
-mod people;
 mod watch;
 mod revocation;
 mod operators;
@@ -15,15 +11,12 @@ mod outage;
 mod memory;
 mod erasure;
 
-use std::{env, os::unix::process::CommandExt, process::Command};
-
 use clap::{Args, Subcommand, ValueEnum};
 use e2e::Engine;
 
-use crate::{Failure, go_to_root};
-use figures::Report;
-use machine::Machine;
-use scene::Databases;
+use crate::{
+    Failure, figures::Report, go_to_root, machine::Machine, release, scene, scene::Databases,
+};
 
 /// What can be measured.
 #[derive(Subcommand)]
@@ -93,14 +86,18 @@ pub(crate) async fn run(what: Measure) -> Result<(), Failure> {
     match options.stage {
         Some(Stage::Memory) => return memory::child(&options.auth).await,
         Some(Stage::Released) => {}
-        None => return build_and_run(name, options),
+        None => {
+            let flags = [("--quick", options.quick), ("--save", options.save)];
+            let flags = flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag));
+            return release::run(["measure", name, "--stage", "released"].into_iter().chain(flags));
+        }
     }
     go_to_root()?;
     let amounts = if options.quick { QUICK } else { FULL };
     if options.quick {
         println!("a quick run: it shows that everything works, its figures mean little");
     }
-    let databases = Databases::start().await;
+    let databases = Databases::start(None).await?;
     let machine = Machine::look(&databases).await?;
     println!("{machine}\n");
     let report = match what {
@@ -143,29 +140,4 @@ async fn erasures(databases: &Databases, amounts: Amounts) -> Report {
         report.add(&format!("erasure, {}", scene::name(engine)), rows);
     }
     report
-}
-
-/// Builds everything as it is released, and goes on as the release of this program.
-///
-/// The services are built by themselves: together with this program they would have its features.
-fn build_and_run(what: &str, options: &Options) -> Result<(), Failure> {
-    go_to_root()?;
-    println!("building");
-    let services = ["--package", "auth-service", "--package", "task-service"];
-    for packages in [&services[..], &["--package", "xtask"]] {
-        let mut cargo = Command::new("cargo");
-        let done = cargo.args(["build", "--quiet", "--release"]).args(packages).status()?;
-        if !done.success() {
-            return Err("the release does not build".into());
-        }
-    }
-    let debug = env::current_exe()?;
-    let target = debug.parent().and_then(|directory| directory.parent());
-    let released = target.ok_or("there is no target directory")?.join("release").join("xtask");
-    let mut released = Command::new(released);
-    released.args(["measure", what, "--stage", "released"]);
-    for (flag, is_set) in [("--quick", options.quick), ("--save", options.save)] {
-        released.args(is_set.then_some(flag));
-    }
-    Err(released.exec().into())
 }

@@ -8,7 +8,6 @@
 //! The tasks are written into the database before the service starts, which finds it as if they had been
 //! there for long.
 
-mod fill;
 mod others;
 
 use std::time::{Duration, Instant};
@@ -23,24 +22,19 @@ use tokio::time::sleep;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::{
-    Amounts, Databases,
-    figures::{Finding, Times, micros},
-    people::{log_in, register},
-    scene::{Scene, name},
-};
+use super::Amounts;
 use crate::{
     Failure,
     call::{PASSWORD, told, with},
+    figures::{Finding, Times, micros},
+    fill::{PROJECTS, fill},
+    people::{log_in, register},
+    scene::{Databases, Scene, name},
 };
-use fill::fill;
 use others::{Call, Kind, Other, Work};
 
-/// How many projects the user has who is deleted; every other task is in one.
-const PROJECTS: usize = 200;
-/// How many others there are, and how many tasks the user has for each of theirs.
+/// How many others there are.
 const OTHERS: usize = 20;
-const SHARE: usize = 100;
 /// For how long calls are made before they count.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// How often it is asked whether the erasure is complete, and for how long.
@@ -121,7 +115,7 @@ async fn populate(
     let tasks = fill(place, gone, tasks, &ids).await?;
     scene.verify(0, &[("TASK_DATABASE_URL", place.url.clone())]).await?;
     let task = scene.verifiers.first().ok_or("there is no task-service")?;
-    let others = tokens.into_iter().zip(tasks);
+    let others = tokens.into_iter().zip(tasks.into_iter().skip(1));
     let others = others.map(|(token, tasks)| Other {
         channel: task.running.channel(),
         token,

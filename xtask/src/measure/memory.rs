@@ -18,12 +18,12 @@ use tokio::process::Command;
 use tonic::transport::Endpoint;
 use uuid::Uuid;
 
-use super::{
-    Databases,
+use crate::{
+    Failure,
     figures::Finding,
     people::{log_in, register},
+    scene::Databases,
 };
-use crate::Failure;
 
 /// How many revocations are known, and how many come in one message.
 const REVOCATIONS: usize = 1_000_000;

@@ -3,13 +3,14 @@
 use e2e::Engine;
 use serde_json::json;
 
-use super::{
-    Databases,
+use super::watch::revoked;
+use crate::{
+    Failure,
+    call::told,
     figures::{BOUND, Finding, Times},
     people::{log_in, register},
-    watch::revoked,
+    scene::Databases,
 };
-use crate::{Failure, call::told};
 
 /// How many sessions each person has.
 const SESSIONS: usize = 2;

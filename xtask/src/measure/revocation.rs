@@ -12,16 +12,13 @@ use shared::pb::auth::{
 use tokio::task::JoinSet;
 use tonic::{Status, transport::Channel};
 
-use super::{
-    Databases,
-    figures::{BOUND, Finding, Times, micros},
-    people::{call, log_in, register},
-    scene::{Scene, name},
-    watch::{Accepted, revoked},
-};
+use super::watch::{Accepted, revoked};
 use crate::{
     Failure,
     call::{PASSWORD, is_revoked, told, with},
+    figures::{BOUND, Finding, Times, micros},
+    people::{call, log_in, register},
+    scene::{Databases, Scene, name},
 };
 
 /// How many sessions that end each person has, beside the one that stays.

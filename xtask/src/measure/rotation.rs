@@ -12,15 +12,12 @@ use shared::pb::auth::{GetCurrentUserRequest, user_service_client::UserServiceCl
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Code, Status, transport::Channel};
 
-use super::{
-    Databases,
-    figures::Finding,
-    people::{call, log_in, register},
-    scene::Scene,
-};
 use crate::{
     Failure,
     call::{told, with},
+    figures::Finding,
+    people::{call, log_in, register},
+    scene::{Databases, Scene},
 };
 
 /// How long a key is published before it signs: the least that there is.

@@ -16,10 +16,10 @@ use tokio::{
 };
 use tonic::{Status, transport::Channel};
 
-use super::people::call;
 use crate::{
     Failure,
     call::{is_revoked, told},
+    people::call,
 };
 
 /// How long a token may be accepted before the measurement gives up.

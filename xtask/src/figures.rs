@@ -8,39 +8,38 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::Machine;
-use crate::Failure;
+use crate::{Failure, machine::Machine};
 
 /// Where figures are kept.
 const RESULTS: &str = "bench/results";
 
 /// How soon a revocation is enforced.
-pub(super) const BOUND: &str = "p99 <= 250, max <= 2000 ms";
+pub(crate) const BOUND: &str = "p99 <= 250, max <= 2000 ms";
 
 /// One line of the table.
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// What was measured.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What came out.
-    pub(super) measured: String,
+    pub(crate) measured: String,
     /// What is promised; empty where nothing is.
-    pub(super) promise: &'static str,
+    pub(crate) promise: &'static str,
     /// Whether that is so.
-    pub(super) held: bool,
+    pub(crate) held: bool,
     /// Every figure.
-    pub(super) raw: Value,
+    pub(crate) raw: Value,
 }
 
 /// The whole table.
 #[derive(Default)]
-pub(super) struct Report(Vec<Finding>);
+pub(crate) struct Report(Vec<Finding>);
 
 /// How long something took, many times.
-pub(super) struct Times(Vec<Duration>);
+pub(crate) struct Times(Vec<Duration>);
 
 impl Report {
     /// Takes in what a scenario has found, and shows it. One that fails is a finding too.
-    pub(super) fn add(&mut self, scenario: &str, findings: Result<Vec<Finding>, Failure>) {
+    pub(crate) fn add(&mut self, scenario: &str, findings: Result<Vec<Finding>, Failure>) {
         let failed = |failure: Failure| Finding {
             name: scenario.to_owned(),
             measured: format!("failed: {failure}"),
@@ -56,12 +55,12 @@ impl Report {
     }
 
     /// Whether every promise is held.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.0.iter().all(|finding| finding.held)
     }
 
     /// Writes every figure down; the answer is where.
-    pub(super) fn save(&self, what: &str, machine: &Machine) -> Result<String, Failure> {
+    pub(crate) fn save(&self, what: &str, machine: &Machine) -> Result<String, Failure> {
         let findings = self.0.iter().map(|it| {
             json!({
                 "name": it.name, "measured": it.measured, "promise": it.promise, "held": it.held,
@@ -83,56 +82,56 @@ impl fmt::Display for Finding {
             (_, true) => "held",
             (_, false) => "MISSED",
         };
-        write!(f, "{:<40} {:<70} {:<26} {held}", self.name, self.measured, self.promise)
+        write!(f, "{:<52} {:<90} {:<24} {held}", self.name, self.measured, self.promise)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<40} {:<70} promised", "what", "measured")?;
+        writeln!(f, "{:<52} {:<90} promised", "what", "measured")?;
         self.0.iter().try_for_each(|finding| writeln!(f, "{finding}"))
     }
 }
 
 impl Times {
-    pub(super) fn new(times: impl IntoIterator<Item = Duration>) -> Self {
+    pub(crate) fn new(times: impl IntoIterator<Item = Duration>) -> Self {
         let mut times: Vec<_> = times.into_iter().collect();
         times.sort_unstable();
         Self(times)
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// The least of them that so many of a hundred do not exceed.
-    pub(super) fn percentile(&self, percent: usize) -> Duration {
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let place = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
         self.0.get(place).copied().unwrap_or_default()
     }
 
-    pub(super) fn max(&self) -> Duration {
+    pub(crate) fn max(&self) -> Duration {
         self.0.last().copied().unwrap_or_default()
     }
 
     /// Whether they keep [`BOUND`].
-    pub(super) fn are_within_bound(&self) -> bool {
+    pub(crate) fn are_within_bound(&self) -> bool {
         self.percentile(99) <= Duration::from_millis(250) && self.max() <= Duration::from_secs(2)
     }
 
     /// All of them, in microseconds.
-    pub(super) fn micros(&self) -> Value {
+    pub(crate) fn micros(&self) -> Value {
         self.0.iter().copied().map(micros).collect()
     }
 
     /// How many there are; and in microseconds the least, every percentile, and the most.
-    pub(super) fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let percentiles: Vec<_> = (0..=100).map(|it| micros(self.percentile(it))).collect();
         json!({ "count": self.count(), "percentiles_us": percentiles })
     }
 }
 
-pub(super) fn micros(time: Duration) -> u64 {
+pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

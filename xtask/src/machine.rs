@@ -1,16 +1,15 @@
 //! Where something was measured.
 
-use std::{fmt, fs, thread::available_parallelism};
+use std::{fmt, fs};
 
 use e2e::Engine;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::Databases;
-use crate::Failure;
+use crate::{Failure, scene::Databases};
 
 /// A machine, and the engines on it.
-pub(super) struct Machine {
+pub(crate) struct Machine {
     cores: usize,
     cpu: String,
     kernel: String,
@@ -22,7 +21,7 @@ pub(super) struct Machine {
 
 impl Machine {
     /// This one.
-    pub(super) async fn look(databases: &Databases) -> Result<Self, Failure> {
+    pub(crate) async fn look(databases: &Databases) -> Result<Self, Failure> {
         let mut memory = SqliteConnection::connect("sqlite::memory:").await?;
         let sqlite = sqlx::query_scalar("select sqlite_version()").fetch_one(&mut memory).await?;
         let postgres = if databases.has(Engine::Postgres) {
@@ -37,7 +36,8 @@ impl Machine {
         let cpu = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
         Ok(Self {
-            cores: available_parallelism()?.get(),
+            // All that there are, whichever this thread may use.
+            cores: cpus.lines().filter(|line| line.starts_with("processor")).count(),
             cpu: cpu.map_or("an unknown CPU", |(_, name)| name).to_owned(),
             kernel: read("/proc/sys/kernel/osrelease"),
             sqlite,
@@ -47,14 +47,14 @@ impl Machine {
     }
 
     /// What files are named by that tell of it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let cpu: String = self.cpu.chars().map(plain).collect();
         let words: Vec<_> = cpu.split('-').filter(|word| !word.is_empty()).collect();
         format!("{}x-{}", self.cores, words.join("-"))
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "cores": self.cores, "cpu": self.cpu, "kernel": self.kernel, "sqlite": self.sqlite,
             "postgres": self.postgres, "load_before": self.load,

@@ -9,7 +9,7 @@ use tonic::{Status, transport::Channel};
 use crate::call::{PASSWORD, login, with};
 
 /// Opens an account; the answer is its id.
-pub(super) async fn register(auth: &Channel, name: &str) -> Result<String, Status> {
+pub(crate) async fn register(auth: &Channel, name: &str) -> Result<String, Status> {
     let request = RegisterRequest {
         username: name.to_owned(),
         email: format!("{name}@example.com"),
@@ -22,13 +22,13 @@ pub(super) async fn register(auth: &Channel, name: &str) -> Result<String, Statu
 }
 
 /// Logs in.
-pub(super) async fn log_in(auth: &Channel, name: &str) -> Result<Tokens, Status> {
+pub(crate) async fn log_in(auth: &Channel, name: &str) -> Result<Tokens, Status> {
     let answer = AuthServiceClient::new(auth.clone()).login(login(name, PASSWORD)).await?;
     answer.into_inner().tokens.ok_or_else(|| Status::internal("a login without tokens"))
 }
 
 /// The cheapest call that a verifier accepts: one read in a database that is empty.
-pub(super) async fn call(task: &Channel, token: &str) -> Result<(), Status> {
+pub(crate) async fn call(task: &Channel, token: &str) -> Result<(), Status> {
     let request = ListProjectsRequest { page_size: 1, page_token: String::new() };
     ProjectServiceClient::new(task.clone()).list_projects(with(token, request)).await?;
     Ok(())

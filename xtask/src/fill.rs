@@ -13,9 +13,12 @@ use shared::{
 use task_service::store::MIGRATIONS;
 use uuid::Uuid;
 
-use super::{PROJECTS, SHARE};
 use crate::Failure;
 
+/// How many projects the owner of most tasks has; every other task is in one.
+pub(crate) const PROJECTS: usize = 200;
+/// How many tasks that owner has for each of somebody else's.
+const SHARE: usize = 100;
 /// How many tasks are written with one statement.
 const BATCH: usize = 10_000;
 /// How long a statement may take here.
@@ -69,9 +72,9 @@ struct Owner {
     tasks: Vec<Uuid>,
 }
 
-/// Gives one owner so many tasks, and the others theirs in between; the answer is the ids of those of each
-/// other. Then the database is as if they had been there for long.
-pub(super) async fn fill(
+/// Gives one owner so many tasks, and the others theirs in between; the answer is the ids of those of
+/// each, of the one owner first. Then the database is as if they had been there for long.
+pub(crate) async fn fill(
     place: &Place,
     owner: Uuid,
     tasks: usize,
@@ -92,7 +95,7 @@ pub(super) async fn fill(
         let owners = write::<DB>(&mut connection, owner, tasks, others).await?;
         run::<DB>(&mut connection, &["commit"]).await?;
         run::<DB>(&mut connection, after).await?;
-        Ok(owners.into_iter().skip(1).map(|owner| owner.tasks).collect())
+        Ok(owners.into_iter().map(|owner| owner.tasks).collect())
     })
 }
 
@@ -124,7 +127,7 @@ async fn write<DB: Sql>(
     let mut rows = Vec::new();
     for number in 0..tasks {
         let time = begin.plus(steps(number));
-        let other = 1 + number / SHARE % others.len();
+        let other = 1 + number / SHARE % others.len().max(1);
         for owner in [0].into_iter().chain((number % SHARE == 0).then_some(other)) {
             rows.extend(owners.get_mut(owner).map(|owner| owner.task(time, &mut chance)));
         }

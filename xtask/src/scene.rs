@@ -1,6 +1,9 @@
 //! The programs of a scenario: servers of auth-service on one database, and verifiers that follow them.
 
-use std::{env, path::Path};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use e2e::{
     Engine, Place,
@@ -13,11 +16,11 @@ use tonic::transport::Channel;
 use crate::Failure;
 
 /// How many task-services verify.
-pub(super) const VERIFIERS: usize = 3;
+pub(crate) const VERIFIERS: usize = 3;
 /// What auth-service counts the calls of `ValidateToken` by.
 const VALIDATIONS: &str = r#"grpc_server_started_total{grpc_type="unary",grpc_service="taskmanager.auth.v1.AuthService",grpc_method="ValidateToken"}"#;
 /// What every auth-service is told: nobody is throttled, for all come from one address.
-const AUTH: [(&str, &str); 9] = [
+pub(crate) const AUTH: [(&str, &str); 9] = [
     ("AUTH_ADDR", "127.0.0.1:0"),
     ("AUTH_METRICS_ADDR", "127.0.0.1:0"),
     ("AUTH_SECRET_KEY", "measured once, and then thrown away with its keys"),
@@ -28,43 +31,51 @@ const AUTH: [(&str, &str); 9] = [
     ("AUTH_REGISTER_LIMIT", "1000000/1s"),
     ("RUST_LOG", "info,access=off"),
 ];
-const TASK: [(&str, &str); 2] = [("TASK_ADDR", "127.0.0.1:0"), ("RUST_LOG", "info,access=off")];
+/// What every task-service is told.
+pub(crate) const TASK: [(&str, &str); 2] =
+    [("TASK_ADDR", "127.0.0.1:0"), ("RUST_LOG", "info,access=off")];
 
 /// The databases that scenarios run on.
-pub(super) struct Databases {
+pub(crate) struct Databases {
     postgres: Option<Server>,
+    pub(crate) programs: PathBuf,
 }
 
 /// What runs in a scenario. It ends with this value, however that comes about.
-pub(super) struct Scene {
-    pub(super) auths: Vec<Running>,
-    pub(super) verifiers: Vec<Verifier>,
+pub(crate) struct Scene {
+    pub(crate) auths: Vec<Running>,
+    pub(crate) verifiers: Vec<Verifier>,
     settings: Vec<(&'static str, String)>,
     directory: TempDir,
+    programs: PathBuf,
     _place: Place,
 }
 
 /// A task-service.
-pub(super) struct Verifier {
-    pub(super) running: Running,
+pub(crate) struct Verifier {
+    pub(crate) running: Running,
     /// Which of the auth-services it follows.
-    pub(super) follows: usize,
+    pub(crate) follows: usize,
     settings: Vec<(&'static str, String)>,
     directory: TempDir,
+    programs: PathBuf,
 }
 
 impl Databases {
-    pub(super) async fn start() -> Self {
+    /// Starts them, for programs of this directory; without one, for those that were built beside this one.
+    pub(crate) async fn start(programs: Option<PathBuf>) -> Result<Self, Failure> {
+        let here = env::current_exe()?;
+        let programs = programs.unwrap_or_else(|| here.with_file_name(""));
         let postgres = if postgres::is_here() { Some(Server::start().await) } else { None };
-        Self { postgres }
+        Ok(Self { postgres, programs })
     }
 
-    pub(super) fn has(&self, engine: Engine) -> bool {
+    pub(crate) fn has(&self, engine: Engine) -> bool {
         engine == Engine::Sqlite || self.postgres.is_some()
     }
 
     /// A place for a new database. What it acknowledges is on the disk.
-    pub(super) async fn place(&self, engine: Engine, name: &str) -> Place {
+    pub(crate) async fn place(&self, engine: Engine, name: &str) -> Place {
         match (engine, &self.postgres) {
             (Engine::Postgres, Some(server)) => server.place().await,
             (Engine::Sqlite | Engine::Postgres, _) => Engine::Sqlite.place(name).await,
@@ -72,7 +83,7 @@ impl Databases {
     }
 
     /// Starts auth-service, twice where servers can share a database, and verifiers spread over both.
-    pub(super) async fn scene(
+    pub(crate) async fn scene(
         &self,
         engine: Engine,
         settings: &[(&'static str, String)],
@@ -86,7 +97,7 @@ impl Databases {
     }
 
     /// Starts auth-service so many times on one database, which knows task-service.
-    pub(super) async fn issuers(
+    pub(crate) async fn issuers(
         &self,
         engine: Engine,
         replicas: usize,
@@ -98,9 +109,10 @@ impl Databases {
         let settings = [&own[..], &[url], settings].concat();
         let directory = tempfile::tempdir()?;
         let (auths, verifiers) = (Vec::new(), Vec::new());
-        let mut scene = Scene { auths, verifiers, settings, directory, _place: place };
+        let programs = self.programs.clone();
+        let mut scene = Scene { auths, verifiers, settings, directory, programs, _place: place };
         for _ in 0..replicas {
-            let auth = program("auth-service")?;
+            let auth = program(&self.programs, "auth-service");
             let auth = auth.start(scene.directory.path(), &borrowed(&scene.settings)).await;
             auth.healthy().await;
             scene.auths.push(auth);
@@ -114,7 +126,7 @@ impl Databases {
 
 impl Scene {
     /// Starts a task-service that follows one of the auth-services.
-    pub(super) async fn verify(
+    pub(crate) async fn verify(
         &mut self,
         follows: usize,
         settings: &[(&'static str, String)],
@@ -124,30 +136,33 @@ impl Scene {
         let url = ("TASK_AUTH_URL", url.unwrap_or_default());
         let secret = ("TASK_SERVICE_SECRET_FILE", self.secret());
         let settings = [&own[..], &[url, secret], settings].concat();
-        self.verifiers.push(Verifier::start(follows, settings, tempfile::tempdir()?).await?);
+        let directory = tempfile::tempdir()?;
+        let programs = self.programs.clone();
+        self.verifiers.push(Verifier::start(follows, settings, directory, programs).await);
         Ok(())
     }
 
     /// The file of the secret that task-service proves itself with.
-    fn secret(&self) -> String {
+    pub(crate) fn secret(&self) -> String {
         self.directory.path().join("task.secret").display().to_string()
     }
 
     /// Channels to each auth-service.
-    pub(super) fn issuers(&self) -> Vec<Channel> {
+    pub(crate) fn issuers(&self) -> Vec<Channel> {
         self.auths.iter().map(Running::channel).collect()
     }
 
     /// Channels to each verifier.
-    pub(super) fn channels(&self) -> Vec<Channel> {
+    pub(crate) fn channels(&self) -> Vec<Channel> {
         self.verifiers.iter().map(|verifier| verifier.running.channel()).collect()
     }
 
     /// Runs auth-service as an operator does.
-    pub(super) async fn operate(&self, arguments: &[&str]) -> Result<(), Failure> {
+    pub(crate) async fn operate(&self, arguments: &[&str]) -> Result<(), Failure> {
         let settings = borrowed(&self.settings);
         let directory = self.directory.path();
-        let output = program("auth-service")?.run(directory, arguments, &settings).await;
+        let output =
+            program(&self.programs, "auth-service").run(directory, arguments, &settings).await;
         if output.status.success() {
             return Ok(());
         }
@@ -155,7 +170,7 @@ impl Scene {
     }
 
     /// How often somebody has asked whether a token is good.
-    pub(super) async fn validations(&self) -> i64 {
+    pub(crate) async fn validations(&self) -> i64 {
         let mut count = 0;
         for auth in &self.auths {
             count += auth.metric(VALIDATIONS).await;
@@ -164,7 +179,7 @@ impl Scene {
     }
 
     /// Ends every program as an operator does.
-    pub(super) async fn end(self) -> Result<(), Failure> {
+    pub(crate) async fn end(self) -> Result<(), Failure> {
         let verifiers = self.verifiers.into_iter().map(|verifier| verifier.running);
         for running in verifiers.chain(self.auths) {
             match running.end().await {
@@ -181,37 +196,38 @@ impl Verifier {
         follows: usize,
         settings: Vec<(&'static str, String)>,
         directory: TempDir,
-    ) -> Result<Self, Failure> {
-        let task = program("task-service")?;
+        programs: PathBuf,
+    ) -> Self {
+        let task = program(&programs, "task-service");
         let running = task.start(directory.path(), &borrowed(&settings)).await;
         running.healthy().await;
-        Ok(Self { running, follows, settings, directory })
+        Self { running, follows, settings, directory, programs }
     }
 
     /// Ends it, and starts it again on the same database.
-    pub(super) async fn restart(self) -> Result<Self, Failure> {
-        let Self { running, follows, settings, directory } = self;
+    pub(crate) async fn restart(self) -> Self {
+        let Self { running, follows, settings, directory, programs } = self;
         running.end().await;
-        Self::start(follows, settings, directory).await
+        Self::start(follows, settings, directory, programs).await
     }
 }
 
 /// What an engine is called.
-pub(super) fn name(engine: Engine) -> &'static str {
+pub(crate) fn name(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => "SQLite",
         Engine::Postgres => "PostgreSQL",
     }
 }
 
-/// A program that was built beside this one.
-fn program(name: &str) -> Result<Program, Failure> {
-    let here = env::current_exe()?;
-    let file = here.parent().unwrap_or(Path::new(".")).join(name).display().to_string();
-    // There are two of them.
-    Ok(Program { file: file.leak(), settings: &[] })
+/// A program of this directory.
+pub(crate) fn program(directory: &Path, name: &str) -> Program {
+    let file = directory.join(name).display().to_string();
+    // There are three of them, started a few times.
+    Program { file: file.leak(), settings: &[] }
 }
 
-fn borrowed<'s>(settings: &'s [(&'static str, String)]) -> Vec<(&'s str, &'s str)> {
+/// Settings as they are given to a program.
+pub(crate) fn borrowed<'s>(settings: &'s [(&'static str, String)]) -> Vec<(&'s str, &'s str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
