@@ -35,13 +35,12 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Starts this many threads. It blocks for as long as hashing one password takes.
+    /// Starts this many threads.
     ///
     /// # Errors
     /// When the system gives no thread or not the memory, or the cost is none that Argon2 can have.
     pub fn start(threads: usize, cost: Cost) -> Result<Self, HashFault> {
-        let mut bench = Bench::new(cost)?;
-        let stand_in = bench.stand_in()?;
+        let stand_in = argon::stand_in(&cost.params()?)?;
         let (queue, waiting) = mpsc::sync_channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..threads {

@@ -18,6 +18,7 @@ use shared::{
     server::{Listeners, Settings, block_on, ended_by_operator},
     telemetry::{self, LogFormat},
 };
+use tokio::runtime::Runtime;
 use tonic::transport::{Server, server::TcpIncoming};
 use uuid::Uuid;
 
@@ -35,7 +36,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Floor {
     /// Answer the call for a task with the same one each time
-    Echo,
+    Echo {
+        /// On the runtime of the services, and not on the usual one of tokio
+        #[arg(long)]
+        lean: bool,
+    },
     /// The same in the shell of the services, for whoever has a token
     Guarded {
         /// Whose tokens: the URL of auth-service
@@ -57,14 +62,19 @@ enum Floor {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = block_on(async {
+    let floor = Arguments::parse().floor;
+    let is_usual = matches!(floor, Floor::Echo { lean: false } | Floor::Plain { .. });
+    let program = async {
         let _telemetry = telemetry::start(LogFormat::Text);
-        match serve(arguments.floor).await {
+        match serve(floor).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => telemetry::fail(1, failure.as_ref()),
         }
-    });
+    };
+    let done = match is_usual {
+        true => Runtime::new().map(|runtime| runtime.block_on(program)),
+        false => block_on(program),
+    };
     done.unwrap_or_else(|error| telemetry::fail(1, &error))
 }
 
@@ -73,7 +83,7 @@ async fn serve(floor: Floor) -> Result<(), Failure> {
     let settings = Settings::read(&mut env, ([127, 0, 0, 1], 0).into());
     let settings = env.finish(settings)?;
     match floor {
-        Floor::Echo => bare(Echo, &settings).await,
+        Floor::Echo { .. } => bare(Echo, &settings).await,
         Floor::Guarded { auth } => guarded::serve(&auth, &settings).await,
         Floor::Plain { database, owner } if database.starts_with("sqlite:") => {
             bare(Plain::open_sqlite(&database, owner).await?, &settings).await

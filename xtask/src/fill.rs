@@ -86,7 +86,15 @@ pub(crate) async fn fill(
     // PostgreSQL does that by itself.
     let (before, after): (_, &[_]) = match place.engine {
         Engine::Sqlite => ("pragma cache_size = -2000000", &["pragma wal_checkpoint(truncate)"]),
-        Engine::Postgres => ("select 1", &["vacuum analyze", "checkpoint"]),
+        Engine::Postgres => (
+            "select 1",
+            &[
+                "vacuum analyze owners",
+                "vacuum analyze projects",
+                "vacuum analyze tasks",
+                "checkpoint",
+            ],
+        ),
     };
     on_engine!(settings, DB => {
         let database = Database::<DB>::open(&settings, &MIGRATIONS).await?;

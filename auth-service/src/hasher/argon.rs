@@ -75,16 +75,30 @@ pub(super) fn hash(
     params: &Params,
     memory: &mut [Block],
 ) -> Result<PasswordHash, HashFault> {
-    let mut salt = [0; SALT_SIZE];
-    rand::fill(&mut salt).map_err(|_| HashFault::Random)?;
-    let output = output(password, &salt, params, memory)?;
+    let salt = random::<SALT_SIZE>()?;
+    phc(params, &salt, &output(password, &salt, params, memory)?)
+}
+
+/// A hash that is made up: no password is known to have it, and checking one takes as long as ever.
+pub(super) fn stand_in(params: &Params) -> Result<PasswordHash, HashFault> {
+    phc(params, &random::<SALT_SIZE>()?, &random::<OUTPUT_SIZE>()?)
+}
+
+fn random<const SIZE: usize>() -> Result<[u8; SIZE], HashFault> {
+    let mut bytes = [0; SIZE];
+    rand::fill(&mut bytes).map_err(|_| HashFault::Random)?;
+    Ok(bytes)
+}
+
+/// The PHC string of a hash.
+fn phc(params: &Params, salt: &[u8], output: &[u8]) -> Result<PasswordHash, HashFault> {
     let phc = |fault: &dyn ToString| HashFault::Phc(fault.to_string());
     let hash = Phc {
         algorithm: ARGON2ID_IDENT,
         version: Some(Version::V0x13.into()),
         params: params.try_into().map_err(|fault: argon2::password_hash::Error| phc(&fault))?,
-        salt: Some(Salt::new(&salt).map_err(|fault| phc(&fault))?),
-        hash: Some(Output::new(&output).map_err(|fault| phc(&fault))?),
+        salt: Some(Salt::new(salt).map_err(|fault| phc(&fault))?),
+        hash: Some(Output::new(output).map_err(|fault| phc(&fault))?),
     };
     Ok(PasswordHash(hash.to_string()))
 }

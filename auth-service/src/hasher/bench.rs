@@ -7,7 +7,6 @@ use std::sync::{
 };
 
 use argon2::{Block, Params};
-use aws_lc_rs::rand;
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -91,14 +90,6 @@ impl Bench {
                 span.in_scope(|| self.perform(task));
             }
         }
-    }
-
-    /// The hash of a password that is random and forgotten at once.
-    pub(super) fn stand_in(&mut self) -> Result<PasswordHash, HashFault> {
-        let mut random = [0; 16];
-        rand::fill(&mut random).map_err(|_| HashFault::Random)?;
-        let random = format!("{:032x}", u128::from_ne_bytes(random));
-        self.hash(&Password::presented(random).map_err(|_| HashFault::Random)?)
     }
 
     fn perform(&mut self, task: Task) {

@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     panic::AssertUnwindSafe,
     sync::Arc,
 };
@@ -156,20 +157,13 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
         }
     }
 
+    /// Runs the statement, a second time if the connection has gone stale while it was idle.
     async fn find(
         &mut self,
         keys: &BTreeSet<L::Key>,
     ) -> Result<Rows<L::Key, L::Found>, sqlx::Error> {
-        let rows = self.run(keys).await?;
-        let found = |row| Ok((self.lookup.key(row)?, self.lookup.found(row).map_err(Arc::new)));
-        rows.iter().map(found).collect()
-    }
-
-    /// Runs the statement, a second time if the connection has gone stale while it was idle.
-    async fn run(&mut self, keys: &BTreeSet<L::Key>) -> Result<Vec<DB::Row>, sqlx::Error> {
         if let Some(connection) = self.idle.take() {
-            let statement = self.lookup.select(keys)?;
-            match self.run_on(connection, statement).await {
+            match self.find_on(connection, keys).await {
                 Err(error) if is_lost(&error) && !is_late(&error) => {
                     tracing::info!(%error, "a reading connection is made anew");
                 }
@@ -177,19 +171,33 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
             }
         }
         let connection = self.database.connect_lookup().await?;
-        let statement = self.lookup.select(keys)?;
-        self.run_on(connection, statement).await
+        self.find_on(connection, keys).await
     }
 
-    async fn run_on(
+    async fn find_on(
         &mut self,
         mut connection: DB::Connection,
-        statement: Statement<DB>,
-    ) -> Result<Vec<DB::Row>, sqlx::Error> {
-        let done = within(self.database.timeout, statement.all(&mut connection)).await;
+        keys: &BTreeSet<L::Key>,
+    ) -> Result<Rows<L::Key, L::Found>, sqlx::Error> {
+        let (lookup, limit) = (&self.lookup, self.database.timeout);
+        let (mut found, mut fault) = (BTreeMap::new(), None);
+        let mut take = |row: DB::Row| {
+            match lookup.key(&row) {
+                Ok(key) => drop(found.insert(key, lookup.found(&row).map_err(Arc::new))),
+                Err(error) => fault = Some(error),
+            }
+            // The end of the statement says nothing more, and on SQLite another thread would have to be
+            // waited for.
+            if found.len() == keys.len() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let done = within(limit, lookup.select(keys)?.each(&mut connection, &mut take)).await;
         if !done.as_ref().is_err_and(is_lost) {
             self.idle = Some(connection);
         }
-        done
+        done.and(fault.map_or(Ok(found), Err))
     }
 }

@@ -31,12 +31,15 @@ const SHORT: [(&str, &str); 2] = [("jit", "off"), ("max_parallel_workers_per_gat
 /// another and sort it, so it is told not to unless there is no other way.
 const READS: [(&str, &str); 2] = [("default_transaction_read_only", "on"), ("enable_sort", "off")];
 
-/// For those who join a table with a set. Before a table's first analysis that would otherwise read it whole, and whoever wants the first
-/// rows in the order of an index would read all that it has, and sort them.
-const WRITES: [(&str, &str); 2] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
-
-/// For those who look rows up by a set of keys: each by the index, however few there are now.
-const LOOKUPS: [(&str, &str); 2] = [("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+/// For those who join a table with a set. Before a table's first analysis that would otherwise read it whole, or
+/// all of an index, and whoever wants the first rows in the order of an index would read all that it has, and sort
+/// them.
+const WRITES: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 
 impl Engine for Postgres {
     const BEGIN: &'static str = "begin";
@@ -85,7 +88,7 @@ impl Engine for Postgres {
             .connect_with(options.clone().options(READS))
             .await?;
         let writer = options.options(WRITES);
-        let (door, lookup) = (writer.clone(), writer.clone().options(READS).options(LOOKUPS));
+        let (door, lookup) = (writer.clone(), writer.clone().options(READS));
         Ok(Database { readers, door, lookup, writer, timeout: settings.timeout })
     }
 

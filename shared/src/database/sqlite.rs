@@ -23,6 +23,8 @@ use super::{
 
 /// How many threads read at the most: more only wait for each other.
 const MOST_READERS: u32 = 4;
+/// How many pages a transaction changes at the most before it is written in part: 32 MiB.
+const DOOR_CACHE: &str = "8192";
 /// How long a write waits for another process to end its own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it looks whether another process has written.
@@ -62,7 +64,10 @@ impl Engine for Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             // What is deleted, or written over, is zeros from then on.
-            .pragma("secure_delete", "on");
+            .pragma("secure_delete", "on")
+            // A statement that can not be finished is taken back from memory, and not from a file that is made
+            // for each of them.
+            .pragma("temp_store", "memory");
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
         let alone = file::take(options.get_filename()).await?;
@@ -77,7 +82,11 @@ impl Engine for Sqlite {
             .test_before_acquire(false)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await?;
-        let door = options.clone().pragma("wal_autocheckpoint", log::TOO_LONG);
+        let door = options
+            .clone()
+            .pragma("wal_autocheckpoint", log::TOO_LONG)
+            // A transaction that does not fit would be written into the log twice.
+            .pragma("cache_size", DOOR_CACHE);
         // The thread that reads hands over all rows of a statement at once.
         let lookup = options.clone().pragma("query_only", "on").row_buffer_size(lookup::GROUP);
         Ok(Database { readers, writer: options, door, lookup, timeout: settings.timeout })

@@ -1,9 +1,9 @@
 //! Where calls come in, and the signals that end it.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpListener, runtime::Builder};
 
 use super::{ServeError, Settings};
 
@@ -78,12 +78,17 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(addr).await.map_err(|source| ServeError::Listen { addr, source })
 }
 
-/// Runs a program to its end, which nothing holds up that has been left hanging.
+/// Runs a program to its end, which nothing holds up that has been left hanging. With a core for itself it has
+/// one thread for all calls: several would only wake each other.
 ///
 /// # Errors
 /// When the system gives no threads.
 pub fn block_on<T>(program: impl Future<Output = T>) -> io::Result<T> {
-    let runtime = Runtime::new()?;
+    let mut runtime = match available_parallelism()?.get() {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let done = runtime.block_on(program);
     runtime.shutdown_timeout(FAREWELL);
     Ok(done)

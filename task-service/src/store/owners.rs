@@ -10,7 +10,7 @@ use shared::{
 use uuid::Uuid;
 
 use super::{
-    operation::Operation,
+    operation::{Ask, Deed, Operation},
     rows::{OWNER_COLUMNS, json, owners_json},
 };
 
@@ -63,12 +63,12 @@ impl Owner {
         self.is_over = true;
     }
 
-    /// An owner of whom so many revisions have been taken.
-    fn of(stored: Row, taken: i64) -> Self {
+    /// An owner for whom this was written in advance.
+    fn of(stored: Row, advance: Advance) -> Self {
         Self {
-            revision: stored.revision - taken,
-            projects: stored.projects,
-            tasks: stored.tasks,
+            revision: stored.revision - advance.revisions,
+            projects: stored.projects - advance.projects,
+            tasks: stored.tasks - advance.tasks,
             fence_time: stored.fence_time,
             is_over: false,
             stored,
@@ -90,6 +90,27 @@ impl Owner {
     pub(super) fn next_revision(&mut self) -> i64 {
         self.revision += 1;
         self.revision
+    }
+}
+
+/// What is written along with the lock: what the owner's row comes to if nothing is refused, so that it need
+/// not be written once more.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Advance {
+    /// How many changes there may be.
+    pub(super) revisions: i64,
+    /// How many projects more.
+    pub(super) projects: i64,
+    /// How many tasks more.
+    pub(super) tasks: i64,
+}
+
+impl Advance {
+    /// Adds what an owner asks for.
+    fn add(&mut self, ask: &Ask) {
+        self.revisions += 1;
+        self.projects += i64::from(matches!(ask.deed, Deed::CreateProject(_)));
+        self.tasks += i64::from(matches!(ask.deed, Deed::CreateTask(_)));
     }
 }
 
@@ -120,37 +141,41 @@ impl Owners {
         connection: &mut DB::Connection,
         group: &[Operation],
     ) -> Result<Self, sqlx::Error> {
-        let mut counts = BTreeMap::new();
+        let mut advances = BTreeMap::<_, Advance>::new();
         for operation in group {
             if let Some(owner) = operation.owner() {
-                *counts.entry(owner).or_insert(0) += i64::from(operation.ask().is_some());
+                let advance = advances.entry(owner).or_default();
+                operation.ask().into_iter().for_each(|ask| advance.add(ask));
             }
         }
-        Self::lock_each::<DB>(connection, counts).await
+        Self::lock_each::<DB>(connection, advances).await
     }
 
-    /// Locks the rows of these owners, and takes so many revisions of each.
+    /// Locks the rows of these owners, and writes for each what it may come to.
     pub(super) async fn lock_each<DB: Engine>(
         connection: &mut DB::Connection,
-        counts: BTreeMap<Uuid, i64>,
+        advances: BTreeMap<Uuid, Advance>,
     ) -> Result<Self, sqlx::Error> {
-        if counts.is_empty() {
+        if advances.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
-        let row = |(&owner_id, &revision)| Row {
+        let row = |(&owner_id, advance): (&Uuid, &Advance)| Row {
             owner_id,
-            revision,
-            projects: 0,
-            tasks: 0,
+            revision: advance.revisions,
+            projects: advance.projects,
+            tasks: advance.tasks,
             fence_time: 0,
         };
         let rows = Statement::<DB>::new(format!(
             "insert into owners ({FIELDS}) select {FIELDS} from {} where true
-             on conflict (owner_id) do update set revision = owners.revision + excluded.revision
+             on conflict (owner_id) do update
+             set revision = owners.revision + excluded.revision,
+                 projects = owners.projects + excluded.projects,
+                 tasks = owners.tasks + excluded.tasks
              returning {FIELDS}",
             DB::rows(&COLUMNS)
         ))
-        .bind(json(counts.iter().map(row))?)
+        .bind(json(advances.iter().map(row))?)
         .all(connection)
         .await?;
         let owner = |row| {
@@ -161,8 +186,8 @@ impl Owners {
                 tasks: get::<DB, _>(row, "tasks")?,
                 fence_time: get::<DB, _>(row, "fence_time")?,
             };
-            let taken = counts.get(&stored.owner_id).copied().unwrap_or_default();
-            Ok((stored.owner_id, Owner::of(stored, taken)))
+            let advance = advances.get(&stored.owner_id).copied().unwrap_or_default();
+            Ok((stored.owner_id, Owner::of(stored, advance)))
         };
         rows.iter().map(owner).collect::<Result<_, sqlx::Error>>().map(Self)
     }
@@ -172,7 +197,7 @@ impl Owners {
         self.0.get_mut(&owner).ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Writes back the rows that the group has changed beyond the revisions that it took, and deletes those
+    /// Writes back the rows that the group has changed beyond what was written in advance, and deletes those
     /// that are over. The answer is the last revision of each other owner.
     pub(super) async fn settle<DB: Engine>(
         self,

@@ -91,7 +91,7 @@ pub(super) async fn store<DB: Engine>(
     projects: &Rows<Project>,
 ) -> Result<(), sqlx::Error> {
     let changed: Vec<Row> =
-        projects.changed().map(|(key, project)| Row::of(key, project)).collect();
+        projects.changed().map(|(key, _, project)| Row::of(key, project)).collect();
     if changed.is_empty() {
         return Ok(());
     }

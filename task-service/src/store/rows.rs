@@ -22,7 +22,8 @@ pub(super) const OWNER_COLUMNS: [Column; 1] = [("key_owner", Kind::Uuid)];
 #[derive(Debug)]
 pub(super) struct Rows<T> {
     rows: BTreeMap<Key, T>,
-    changed: BTreeSet<Key>,
+    /// Those that are new or have changed, as they were read.
+    before: BTreeMap<Key, Option<T>>,
 }
 
 impl<T> Default for Rows<T> {
@@ -34,7 +35,7 @@ impl<T> Default for Rows<T> {
 impl<T> Rows<T> {
     /// Rows as they were read.
     pub(super) fn new(rows: BTreeMap<Key, T>) -> Self {
-        Self { rows, changed: BTreeSet::new() }
+        Self { rows, before: BTreeMap::new() }
     }
 
     /// The row of this key.
@@ -63,8 +64,8 @@ impl<T> Rows<T> {
 
     /// Takes over a row that is new or has changed.
     pub(super) fn put(&mut self, key: Key, row: T) {
-        self.rows.insert(key, row);
-        self.changed.insert(key);
+        let before = self.rows.insert(key, row);
+        self.before.entry(key).or_insert(before);
     }
 
     /// Forgets a row that has been deleted.
@@ -72,9 +73,10 @@ impl<T> Rows<T> {
         self.rows.remove(&key);
     }
 
-    /// The rows that are new or have changed.
-    pub(super) fn changed(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.changed.iter().filter_map(|key| Some((*key, self.rows.get(key)?)))
+    /// The rows that are new or have changed: what was there before, if anything, and what is now.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (Key, Option<&T>, &T)> {
+        let row = |(key, before): (&Key, _)| Some((*key, before, self.rows.get(key)?));
+        self.before.iter().map(|(key, before)| (key, before.as_ref())).filter_map(row)
     }
 }
 

@@ -1,19 +1,22 @@
 //! The table of tasks.
 
+mod write;
+
 use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shared::{
     clock::Time,
-    database::{Column, Corrupt, Engine, Kind, Lookup, Statement, get},
+    database::{Corrupt, Engine, Lookup, Statement, get},
 };
 use uuid::Uuid;
 
-use super::rows::{self, Key, Rows, json, time};
+use super::rows::{self, Key, time};
 use crate::{
     tasks::{Priority, Status, Task},
     text::{Description, Title},
 };
+pub(super) use write::store;
 
 /// What `due_time` holds when there is none: it sorts last.
 pub(super) const DUE_NEVER: i64 = i64::MAX;
@@ -38,39 +41,12 @@ pub(super) struct Row<'a> {
     revision: i64,
 }
 
-/// A row as it is written, with what the indexes need.
-#[derive(Serialize)]
-struct Indexed<'a> {
-    #[serde(flatten)]
-    row: Row<'a>,
-    title_key: String,
-    deleted: i64,
-}
-
 /// Every column that is read, in one order.
 pub(super) const FIELDS: &str = "owner_id, id, project_id, title, description, status, priority, \
     due_time, complete_time, create_time, update_time, delete_time, revision";
 
 /// Those that follow from the others, for the indexes.
 pub(super) const DERIVED: &str = "title_key, deleted";
-
-const COLUMNS: [Column; 15] = [
-    ("owner_id", Kind::Uuid),
-    ("id", Kind::Uuid),
-    ("project_id", Kind::Uuid),
-    ("title", Kind::Text),
-    ("description", Kind::Text),
-    ("status", Kind::BigInt),
-    ("priority", Kind::BigInt),
-    ("due_time", Kind::BigInt),
-    ("complete_time", Kind::BigInt),
-    ("create_time", Kind::BigInt),
-    ("update_time", Kind::BigInt),
-    ("delete_time", Kind::BigInt),
-    ("revision", Kind::BigInt),
-    ("title_key", Kind::Text),
-    ("deleted", Kind::BigInt),
-];
 
 /// Tasks by their keys.
 #[derive(Debug)]
@@ -91,41 +67,6 @@ impl<DB: Engine> Lookup<DB> for ByKey {
     fn found(&self, row: &DB::Row) -> Result<Task, sqlx::Error> {
         task::<DB>(row)
     }
-}
-
-/// Writes those that a group has made or changed.
-pub(super) async fn store<DB: Engine>(
-    connection: &mut DB::Connection,
-    tasks: &Rows<Task>,
-) -> Result<(), sqlx::Error> {
-    let changed = tasks.changed().map(|(key, task)| Indexed {
-        row: Row::of(key, task),
-        title_key: task.title.key(),
-        deleted: i64::from(task.delete_time.is_some()),
-    });
-    let changed: Vec<Indexed<'_>> = changed.collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let statement = Statement::<DB>::new(format!(
-        "insert into tasks ({FIELDS}, {DERIVED}) select {FIELDS}, {DERIVED} from {} where true
-         on conflict (owner_id, id) do update set
-             project_id = excluded.project_id,
-             title = excluded.title,
-             description = excluded.description,
-             status = excluded.status,
-             priority = excluded.priority,
-             due_time = excluded.due_time,
-             complete_time = excluded.complete_time,
-             update_time = excluded.update_time,
-             delete_time = excluded.delete_time,
-             revision = excluded.revision,
-             title_key = excluded.title_key,
-             deleted = excluded.deleted",
-        DB::rows(&COLUMNS)
-    ));
-    statement.bind(json(changed)?).all(connection).await?;
-    Ok(())
 }
 
 /// How many tasks of a project are not deleted, counted no further than `most`.

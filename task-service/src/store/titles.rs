@@ -5,7 +5,10 @@ use shared::database::{Column, Engine, Kind, Statement, get};
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::{owners::Owners, rows::json};
+use super::{
+    owners::{Advance, Owners},
+    rows::json,
+};
 use crate::text::folded;
 
 /// How many get their keys in one transaction.
@@ -44,7 +47,7 @@ pub(super) async fn fold<DB: Engine>(connection: &mut DB::Connection) -> Result<
     if rows.is_empty() {
         return Ok(false);
     }
-    let owners = rows.iter().map(|row| (row.key_owner, 0)).collect();
+    let owners = rows.iter().map(|row| (row.key_owner, Advance::default())).collect();
     let owners = Owners::lock_each::<DB>(connection, owners).await?;
     // Whoever has changed a title meanwhile has made its key.
     let update = format!(

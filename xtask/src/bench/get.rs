@@ -44,6 +44,8 @@ pub(super) async fn measure(stage: &Stage, amounts: &Amounts) -> Result<Vec<Find
     let requests = entries.first().map(|it| Arc::clone(&it.requests)).unwrap_or_default();
     let guarded = stage.guarded().await?;
     entries.insert(0, entry("authenticated echo", guarded, &requests, GUARDED, None));
+    let lean = stage.floor(&["echo", "--lean"]).await?;
+    entries.insert(0, entry("echo on one thread", lean, &requests, NOTHING, None));
     let echo = stage.floor(&["echo"]).await?;
     entries.insert(0, entry("echo", echo, &requests, NOTHING, None));
 
