@@ -34,6 +34,9 @@ pub trait Lookup<DB: Engine>: Send + Sync + 'static {
     /// What it holds.
     type Found: Clone + Send + Sync + 'static;
 
+    /// The statement that returns the row of this key: for whoever is alone, a set of one is dear.
+    fn select_one(&self, key: &Self::Key) -> Statement<DB>;
+
     /// The statement that returns the rows of these keys, in any order.
     ///
     /// # Errors
@@ -180,6 +183,10 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
         keys: &BTreeSet<L::Key>,
     ) -> Result<Rows<L::Key, L::Found>, sqlx::Error> {
         let (lookup, limit) = (&self.lookup, self.database.timeout);
+        let statement = match keys.first() {
+            Some(key) if keys.len() == 1 => lookup.select_one(key),
+            _ => lookup.select(keys)?,
+        };
         let (mut found, mut fault) = (BTreeMap::new(), None);
         let mut take = |row: DB::Row| {
             match lookup.key(&row) {
@@ -194,7 +201,7 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
                 ControlFlow::Continue(())
             }
         };
-        let done = within(limit, lookup.select(keys)?.each(&mut connection, &mut take)).await;
+        let done = within(limit, statement.each(&mut connection, &mut take)).await;
         if !done.as_ref().is_err_and(is_lost) {
             self.idle = Some(connection);
         }

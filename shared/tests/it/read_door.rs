@@ -31,19 +31,31 @@ struct Names {
     begun: mpsc::UnboundedSender<Vec<i64>>,
 }
 
+impl Names {
+    fn begin(&self, keys: Vec<i64>) {
+        assert!(!keys.contains(&PANIC), "a lookup that panics");
+        let _ = self.begun.send(keys);
+        let mut gate = self.gate.clone();
+        let opened = gate.wait_for(|open| *open);
+        drop(block_in_place(|| Handle::current().block_on(opened)));
+    }
+}
+
 impl Lookup<Sqlite> for Names {
     type Key = i64;
     type Found = String;
 
+    fn select_one(&self, key: &i64) -> Statement<Sqlite> {
+        self.begin(vec![*key]);
+        Statement::new("select id, name from named where id = $1").bind(*key)
+    }
+
     fn select(&self, keys: &BTreeSet<i64>) -> Result<Statement<Sqlite>, sqlx::Error> {
-        let _ = self.begun.send(keys.iter().copied().collect());
-        let mut gate = self.gate.clone();
-        let opened = gate.wait_for(|open| *open);
-        drop(block_in_place(|| Handle::current().block_on(opened)));
-        assert!(!keys.contains(&PANIC), "a lookup that panics");
+        let keys: Vec<i64> = keys.iter().copied().collect();
+        self.begin(keys.clone());
         let select =
             "select named.id, name from json_each($1) cross join named where named.id = value";
-        Ok(Statement::new(select).bind(format!("{keys:?}").replace(['{'], "[").replace('}', "]")))
+        Ok(Statement::new(select).bind(format!("{keys:?}")))
     }
 
     fn key(&self, row: &SqliteRow) -> Result<i64, sqlx::Error> {
@@ -135,6 +147,7 @@ impl Scene {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a lookup answers")]
 fn name(key: i64) -> Option<String> {
     Some(key.to_string())
 }

@@ -72,6 +72,10 @@ impl<DB: Engine> Lookup<DB> for ByKey {
     type Key = Key;
     type Found = Project;
 
+    fn select_one(&self, key: &Key) -> Statement<DB> {
+        rows::select_one(FIELDS, "projects", key)
+    }
+
     fn select(&self, keys: &BTreeSet<Key>) -> Result<Statement<DB>, sqlx::Error> {
         rows::select(FIELDS, "projects", keys)
     }

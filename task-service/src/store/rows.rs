@@ -80,6 +80,16 @@ impl<T> Rows<T> {
     }
 }
 
+/// The statement that reads these fields of a table, of the row of this key.
+pub(super) fn select_one<DB: Engine>(
+    fields: &str,
+    table: &str,
+    &(owner, id): &Key,
+) -> Statement<DB> {
+    let select = format!("select {fields} from {table} where owner_id = $1 and id = $2");
+    Statement::new(select).bind(owner).bind(id)
+}
+
 /// The statement that reads these fields of a table, of the rows of these keys.
 pub(super) fn select<DB: Engine>(
     fields: &str,

@@ -56,6 +56,10 @@ impl<DB: Engine> Lookup<DB> for ByKey {
     type Key = Key;
     type Found = Task;
 
+    fn select_one(&self, key: &Key) -> Statement<DB> {
+        rows::select_one(FIELDS, "tasks", key)
+    }
+
     fn select(&self, keys: &BTreeSet<Key>) -> Result<Statement<DB>, sqlx::Error> {
         rows::select(FIELDS, "tasks", keys)
     }

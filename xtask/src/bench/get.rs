@@ -62,7 +62,9 @@ pub(super) async fn measure(stage: &Stage, amounts: &Amounts) -> Result<Vec<Find
     rounds(&mut one, amounts).await?;
     let mut findings = Vec::new();
     for ((entry, variant), eased) in entries.iter().zip(&many).zip(&eased) {
-        findings.extend(many.first().map(|echo| entry.against(variant, echo)));
+        if let [echo, lean, ..] = &*many {
+            findings.push(entry.against(variant, echo, lean));
+        }
         findings.push(entry.at_ease(eased));
     }
     for (entry, variant) in entries.iter().zip(&one) {
@@ -111,16 +113,18 @@ impl Entry {
         Ok(Variant::new(&self.name, self.server.process, crew))
     }
 
-    /// Its rate with many in flight.
-    fn against(&self, variant: &Variant, echo: &Variant) -> Finding {
+    /// Its rate with many in flight, against an echo on the usual runtime, and on that of the services.
+    fn against(&self, variant: &Variant, echo: &Variant, lean: &Variant) -> Finding {
         let [promise, _] = self.promises;
         let name = format!("{}, {MANY} in flight", self.name);
-        let ratio = ratio(variant, echo, |sample| sample.rate);
+        let [ratio, of_lean] = [echo, lean].map(|echo| ratio(variant, echo, |sample| sample.rate));
+        let measured =
+            format!("{ratio}, on one thread {:.2}; {}", of_lean.median, variant.middle());
         let raw = json!({
-            "ratio": ratio.json(), "rounds": variant.json(),
+            "ratio": ratio.json(), "ratio_to_one_thread": of_lean.json(), "rounds": variant.json(),
             "peak_kib": self.server.process.memory("VmHWM").ok(),
         });
-        promise.finding(name, ratio.median, format!("{ratio}; {}", variant.middle()), raw)
+        promise.finding(name, ratio.median, measured, raw)
     }
 
     /// How long calls take while the server is not at its limit.
