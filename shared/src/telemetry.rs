@@ -3,7 +3,13 @@
 use std::{error::Error, fmt, io::Write, process::ExitCode, str::FromStr, sync::OnceLock};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt::layer,
+    layer::SubscriberExt,
+    registry,
+    util::SubscriberInitExt,
+};
 
 use crate::{env::Env, metrics::Metrics};
 
@@ -57,26 +63,40 @@ impl fmt::Debug for Telemetry {
 /// Writes events to the standard error, those of level `info` and above unless `RUST_LOG` says
 /// otherwise, on a thread of its own. The first call in a process decides.
 pub fn start(format: LogFormat) -> Telemetry {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx::postgres::notice=warn"));
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES)
         .lossy(true)
         .finish(std::io::stderr());
     // The first call in a process decides, here as below.
     let _ = DROPPED.set(writer.error_counter());
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let (registry, events) = (registry().with(levels()), layer().with_writer(writer));
     let started = match format {
-        LogFormat::Json => events.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Json => {
+            registry.with(events.json().flatten_event(true).with_span_list(false)).try_init()
+        }
         LogFormat::Text => {
             let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            events.with_ansi(is_terminal).try_init()
+            registry.with(events.with_ansi(is_terminal)).try_init()
         }
     };
     if started.is_err() {
         tracing::debug!("events are being written already");
     }
     Telemetry { _writer: guard }
+}
+
+/// Which events are written: a level for all, or for the targets that begin with a name, as in
+/// `info,shared=debug`. What is malformed is as good as absent.
+fn levels() -> Targets {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is the process's own, whichever service it is"
+    )]
+    let given = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    given.unwrap_or_else(|| {
+        let usual = Targets::new().with_default(LevelFilter::INFO);
+        usual.with_target("sqlx::postgres::notice", LevelFilter::WARN)
+    })
 }
 
 /// Shows how many lines have been dropped.

@@ -78,15 +78,23 @@ pub(in crate::store) async fn store<DB: Engine>(
         Statement::<DB>::new(insert).bind(json(new)?).all(connection).await?;
     }
     for (columns, rows) in changed {
-        let values: Vec<_> = columns.iter().map(|name| format!("{name} = x.{name}")).collect();
-        let update = format!(
-            "update tasks set {} from {} where tasks.owner_id = x.owner_id and tasks.id = x.id",
-            values.join(", "),
-            DB::rows(&COLUMNS)
-        );
-        Statement::<DB>::new(update).bind(json(rows)?).all(connection).await?;
+        update::<DB>(&columns, rows)?.all(connection).await?;
     }
     Ok(())
+}
+
+/// The statement that writes these columns.
+fn update<DB: Engine>(
+    columns: &[&str],
+    rows: Vec<Indexed<'_>>,
+) -> Result<Statement<DB>, sqlx::Error> {
+    let values: Vec<_> = columns.iter().map(|name| format!("{name} = x.{name}")).collect();
+    let update = format!(
+        "update tasks set {} from {} where tasks.owner_id = x.owner_id and tasks.id = x.id",
+        values.join(", "),
+        DB::rows(&COLUMNS)
+    );
+    Ok(Statement::new(update).bind(json(rows)?))
 }
 
 /// What a change writes.
@@ -102,6 +110,82 @@ impl<'a> Indexed<'a> {
             row: Row::of(key, task),
             title_key: task.title.key(),
             deleted: i64::from(task.delete_time.is_some()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use e2e::{Place, on_every_engine};
+    use shared::database::{Database, Lookup, Postgres, Settings, Sqlite, get};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::{MIGRATIONS, projects, tasks};
+
+    on_every_engine!(Empty: no_set_reads_a_table_whole_before_it_is_analyzed);
+
+    /// A database with nothing in it, for which a planner expects nothing to be dear.
+    struct Empty<DB: Engine> {
+        database: Database<DB>,
+        _place: Place,
+    }
+
+    impl<DB: Engine> Empty<DB> {
+        async fn open(place: Place) -> Self {
+            let settings = Settings::new("test", &place.url).unwrap();
+            Self { database: Database::open(&settings, &MIGRATIONS).await.unwrap(), _place: place }
+        }
+    }
+
+    /// An engine that says how it would run a statement.
+    trait Explain: Engine {
+        const EXPLAIN: &'static str;
+        const LINE: &'static str;
+        /// How a row of this table is found.
+        fn by_key(table: &str) -> String;
+    }
+
+    impl Explain for Sqlite {
+        const EXPLAIN: &'static str = "explain query plan ";
+        const LINE: &'static str = "detail";
+
+        fn by_key(table: &str) -> String {
+            format!("SEARCH {table} USING PRIMARY KEY (owner_id=? AND id=?)")
+        }
+    }
+
+    impl Explain for Postgres {
+        const EXPLAIN: &'static str = "explain ";
+        const LINE: &'static str = "QUERY PLAN";
+
+        fn by_key(table: &str) -> String {
+            format!("Index Scan using {table}_pkey on {table}")
+        }
+    }
+
+    async fn no_set_reads_a_table_whole_before_it_is_analyzed<DB: Explain>(empty: Empty<DB>) {
+        let keys: BTreeSet<Key> = (0..64).map(|_| (Uuid::new_v4(), Uuid::new_v4())).collect();
+        let every_column = OTHERS.iter().flat_map(|(columns, _)| *columns);
+        let every_column: Vec<_> = ALWAYS.iter().chain(every_column).copied().collect();
+        let sets = [
+            ("tasks", tasks::ByKey.select(&keys).unwrap()),
+            ("projects", projects::ByKey.select(&keys).unwrap()),
+            ("tasks", update::<DB>(ALWAYS, Vec::new()).unwrap()),
+            ("tasks", update::<DB>(&every_column, Vec::new()).unwrap()),
+        ];
+        let mut connection = empty.database.connect_writer().await.unwrap();
+        for (table, set) in sets {
+            let plan = set.explained(DB::EXPLAIN).all(&mut connection).await.unwrap();
+            let plan: Vec<String> =
+                plan.iter().map(|row| get::<DB, _>(row, DB::LINE).unwrap()).collect();
+            let by_key = DB::by_key(table);
+            assert!(plan.iter().any(|line| line.contains(&by_key)), "{plan:#?}");
+            // These would look at each row, though an index shows them.
+            let whole = ["Hash Join", "Merge Join"];
+            assert!(!plan.iter().any(|line| whole.iter().any(|it| line.contains(it))), "{plan:#?}");
         }
     }
 }
