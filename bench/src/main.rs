@@ -71,9 +71,10 @@ fn main() -> ExitCode {
             Err(failure) => telemetry::fail(1, failure.as_ref()),
         }
     };
-    let done = match is_usual {
-        true => Runtime::new().map(|runtime| runtime.block_on(program)),
-        false => block_on(program),
+    let done = if is_usual {
+        Runtime::new().map(|runtime| runtime.block_on(program))
+    } else {
+        block_on(program)
     };
     done.unwrap_or_else(|error| telemetry::fail(1, &error))
 }

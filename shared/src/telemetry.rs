@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io::Write, process::ExitCode, str::FromStr, sync::O
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    filter::{LevelFilter, Targets},
+    filter::{LevelFilter, ParseError, Targets},
     fmt::layer,
     layer::SubscriberExt,
     registry,
@@ -69,7 +69,8 @@ pub fn start(format: LogFormat) -> Telemetry {
         .finish(std::io::stderr());
     // The first call in a process decides, here as below.
     let _ = DROPPED.set(writer.error_counter());
-    let (registry, events) = (registry().with(levels()), layer().with_writer(writer));
+    let (levels, malformed) = levels();
+    let (registry, events) = (registry().with(levels), layer().with_writer(writer));
     let started = match format {
         LogFormat::Json => {
             registry.with(events.json().flatten_event(true).with_span_list(false)).try_init()
@@ -82,21 +83,27 @@ pub fn start(format: LogFormat) -> Telemetry {
     if started.is_err() {
         tracing::debug!("events are being written already");
     }
+    if let Some(fault) = malformed {
+        tracing::warn!(%fault, "RUST_LOG is not understood, and goes for nothing");
+    }
     Telemetry { _writer: guard }
 }
 
 /// Which events are written: a level for all, or for the targets that begin with a name, as in
-/// `info,shared=debug`. What is malformed is as good as absent.
-fn levels() -> Targets {
+/// `info,shared=debug`; and what is wrong with what `RUST_LOG` says.
+fn levels() -> (Targets, Option<ParseError>) {
     #[expect(
         clippy::disallowed_methods,
         reason = "it is the process's own, whichever service it is"
     )]
-    let given = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
-    given.unwrap_or_else(|| {
-        let usual = Targets::new().with_default(LevelFilter::INFO);
-        usual.with_target("sqlx::postgres::notice", LevelFilter::WARN)
-    })
+    let given = std::env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty());
+    let usual = Targets::new().with_default(LevelFilter::INFO);
+    let usual = usual.with_target("sqlx::postgres::notice", LevelFilter::WARN);
+    match given.map(|levels| levels.parse()) {
+        Some(Ok(levels)) => (levels, None),
+        Some(Err(fault)) => (usual, Some(fault)),
+        None => (usual, None),
+    }
 }
 
 /// Shows how many lines have been dropped.

@@ -1,9 +1,10 @@
 //! Projects and tasks in SQL, each owner's own.
 //!
 //! Every method that an RPC reaches takes the [`Caller`] first, and the owner is in the WHERE clause
-//! of every statement. Lists are read at once, single rows through doors of their own. Writes are values that go through the door: `group.rs`
-//! runs those that are waiting as one transaction, by the rules of `work.rs`. A write that comes with
-//! a [`Once`] is done once, and none is of an owner who is erased: [`Refusal::OwnerErased`].
+//! of every statement. Lists are read at once, single rows through doors of their own. Writes are values
+//! that go through the door: `group.rs` runs those that are waiting as one transaction, by the rules of
+//! `work.rs`. A write that comes with a [`Once`] is done once, and none is of an owner who is erased:
+//! [`Refusal::OwnerErased`].
 
 mod operation;
 mod group;

@@ -22,6 +22,7 @@ mod scale;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+use e2e::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime::Builder,
@@ -34,6 +35,7 @@ use crate::{
     figures::{Finding, Report},
     go_to_root,
     machine::Machine,
+    measure::NO_POSTGRES,
     release,
     scene::Databases,
 };
@@ -136,11 +138,17 @@ async fn measure(options: Options) -> Result<(), Failure> {
         println!("a quick run: it shows that everything works, its figures mean less");
     }
     let deadline = Instant::now() + amounts.limit;
-    let databases = Databases::start(options.programs).await?;
-    let machine = Machine::look(&databases).await?;
+    let setting = async {
+        let databases = Databases::start(options.programs).await?;
+        let machine = Machine::look(&databases).await?;
+        Ok::<_, Failure>((Stage::set(databases).await?, machine))
+    };
+    let (stage, machine) = timeout_at(deadline, setting).await??;
     println!("{machine}\n\n{}", Report::default());
-    let stage = Stage::set(databases).await?;
     let mut report = Report::default();
+    if !stage.databases.has(Engine::Postgres) {
+        report.add("PostgreSQL", Err(NO_POSTGRES.into()));
+    }
     for group in Group::value_variants() {
         if options.only.is_empty() || options.only.contains(group) {
             let began = Instant::now();

@@ -82,13 +82,13 @@ impl fmt::Display for Finding {
             (_, true) => "held",
             (_, false) => "MISSED",
         };
-        write!(f, "{:<52} {:<90} {:<24} {held}", self.name, self.measured, self.promise)
+        write!(f, "{:<52} {:<105} {:<24} {held}", self.name, self.measured, self.promise)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<52} {:<90} promised", "what", "measured")?;
+        writeln!(f, "{:<52} {:<105} promised", "what", "measured")?;
         self.0.iter().try_for_each(|finding| writeln!(f, "{finding}"))
     }
 }

@@ -54,7 +54,7 @@ enum Stage {
 }
 
 /// Why something is not measured.
-const NO_POSTGRES: &str = "no programs of it are found here";
+pub(crate) const NO_POSTGRES: &str = "no programs of it are found here";
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]

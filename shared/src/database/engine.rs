@@ -128,6 +128,10 @@ pub trait Engine:
     /// What copies the log into the file, and keeps nobody from writing; see [`Database::checkpoint`].
     const CHECKPOINT: Option<&'static str>;
 
+    /// Whether the end of a statement comes later than its last row, from another thread, and can say nothing
+    /// new then: whoever has all rows need not wait for it.
+    const ENDS_ELSEWHERE: bool;
+
     /// A row source for a `from` clause, named `x`: the JSON array of objects bound as `$1`, with
     /// these members as typed columns, in the order of the array.
     fn rows(columns: &[Column]) -> String;

@@ -30,7 +30,7 @@ pub enum OpenFault {
     /// The SQLite that is built along lacks what is needed.
     #[error(
         "the program is built with an SQLite that can not wipe what is deleted: build it with the environment \
-         variable LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_DBPAGE_VTAB, as .cargo/config.toml sets it"
+         variable LIBSQLITE3_FLAGS as .cargo/config.toml sets it"
     )]
     Build,
     /// The SQLite that is built along is too old.

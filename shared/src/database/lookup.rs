@@ -8,9 +8,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     ops::ControlFlow,
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
@@ -26,6 +28,8 @@ use crate::metrics::Metrics;
 const QUEUE: usize = 4096;
 /// How many lookups share a statement at the most.
 pub(super) const GROUP: usize = 256;
+/// How long a connection is kept: behind a name there may be another server by then.
+const LIFETIME: Duration = Duration::from_mins(30);
 
 /// How the rows of a table are found by their keys, many with one statement.
 pub trait Lookup<DB: Engine>: Send + Sync + 'static {
@@ -129,8 +133,8 @@ impl<K: Clone + Ord + Send + Sync + 'static, T: Clone + Send + Sync + 'static> R
 struct Keeper<DB: Engine, L> {
     database: Database<DB>,
     lookup: L,
-    /// The connection, while no statement runs on it.
-    idle: Option<DB::Connection>,
+    /// The connection, while no statement runs on it, and since when it is open.
+    idle: Option<(DB::Connection, Instant)>,
 }
 
 /// Rows by their keys; one that is damaged is an error of its own.
@@ -149,6 +153,11 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
             // A panic is a bug in one statement; the door stays open.
             let found = AssertUnwindSafe(self.find(&keys)).catch_unwind().await;
             let found = found.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(Arc::new);
+            if found.as_ref().is_err_and(|error| is_lost(error)) {
+                // The database is away. Those who came meanwhile need not wait as long once more, each group
+                // after the other.
+                asks.extend(iter::from_fn(|| waiting.try_recv().ok()));
+            }
             for Ask { key, reply } in asks.drain(..) {
                 let answer = match &found {
                     Ok(rows) => rows.get(&key).cloned().transpose(),
@@ -165,8 +174,9 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
         &mut self,
         keys: &BTreeSet<L::Key>,
     ) -> Result<Rows<L::Key, L::Found>, sqlx::Error> {
-        if let Some(connection) = self.idle.take() {
-            match self.find_on(connection, keys).await {
+        let idle = self.idle.take().filter(|(_, since)| since.elapsed() < LIFETIME);
+        if let Some((connection, since)) = idle {
+            match self.find_on(connection, since, keys).await {
                 Err(error) if is_lost(&error) && !is_late(&error) => {
                     tracing::info!(%error, "a reading connection is made anew");
                 }
@@ -174,12 +184,13 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
             }
         }
         let connection = self.database.connect_lookup().await?;
-        self.find_on(connection, keys).await
+        self.find_on(connection, Instant::now(), keys).await
     }
 
     async fn find_on(
         &mut self,
         mut connection: DB::Connection,
+        since: Instant,
         keys: &BTreeSet<L::Key>,
     ) -> Result<Rows<L::Key, L::Found>, sqlx::Error> {
         let (lookup, limit) = (&self.lookup, self.database.timeout);
@@ -193,9 +204,7 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
                 Ok(key) => drop(found.insert(key, lookup.found(&row).map_err(Arc::new))),
                 Err(error) => fault = Some(error),
             }
-            // The end of the statement says nothing more, and on SQLite another thread would have to be
-            // waited for.
-            if found.len() == keys.len() {
+            if DB::ENDS_ELSEWHERE && found.len() == keys.len() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -203,7 +212,7 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
         };
         let done = within(limit, statement.each(&mut connection, &mut take)).await;
         if !done.as_ref().is_err_and(is_lost) {
-            self.idle = Some(connection);
+            self.idle = Some((connection, since));
         }
         done.and(fault.map_or(Ok(found), Err))
     }

@@ -48,6 +48,7 @@ impl Engine for Postgres {
         Some("select set_config('synchronous_commit', 'off', true), pg_notify($1, '')");
     const SETTLE: Option<&'static str> = None;
     const CHECKPOINT: Option<&'static str> = None;
+    const ENDS_ELSEWHERE: bool = false;
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns

@@ -40,6 +40,7 @@ impl Engine for Sqlite {
         "pragma wal_checkpoint(passive); pragma busy_timeout = 250; pragma wal_checkpoint(truncate)",
     );
     const CHECKPOINT: Option<&'static str> = Some(log::CHECKPOINT);
+    const ENDS_ELSEWHERE: bool = true;
 
     fn rows(columns: &[Column]) -> String {
         let members: Vec<String> = columns
@@ -64,10 +65,7 @@ impl Engine for Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             // What is deleted, or written over, is zeros from then on.
-            .pragma("secure_delete", "on")
-            // A statement that can not be finished is taken back from memory, and not from a file that is made
-            // for each of them.
-            .pragma("temp_store", "memory");
+            .pragma("secure_delete", "on");
 
         // SQLite's migrations take no lock of their own; two processes may start at once.
         let alone = file::take(options.get_filename()).await?;
@@ -85,6 +83,9 @@ impl Engine for Sqlite {
         let door = options
             .clone()
             .pragma("wal_autocheckpoint", log::TOO_LONG)
+            // A statement that can not be finished is taken back from memory, and not from a file that is made
+            // for each of them. Whoever sorts a whole table, as a migration does, needs the file.
+            .pragma("temp_store", "memory")
             // A transaction that does not fit would be written into the log twice.
             .pragma("cache_size", DOOR_CACHE);
         // The thread that reads hands over all rows of a statement at once.

@@ -84,10 +84,9 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, ServeError> {
 /// # Errors
 /// When the system gives no threads.
 pub fn block_on<T>(program: impl Future<Output = T>) -> io::Result<T> {
-    let mut runtime = match available_parallelism()?.get() {
-        1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
+    let is_alone = available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut runtime =
+        if is_alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     let runtime = runtime.enable_all().build()?;
     let done = runtime.block_on(program);
     runtime.shutdown_timeout(FAREWELL);

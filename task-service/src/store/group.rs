@@ -2,9 +2,9 @@
 //!
 //! The owners' rows are locked first. Under those locks the rows that the group needs are read in
 //! one statement per table, the rules decide in memory, write by write, and what has changed is
-//! written back in one statement per table: the cost of a group hardly grows with its size, and a
-//! write may rest on another of its group. Deletions of projects come last, so that they see every
-//! task of the group.
+//! written back, in one statement per table and choice of columns: the cost of a group hardly grows with its
+//! size, and a write may rest on another of its group. What deletes rows that the group has not read, projects
+//! and what was deleted long ago, comes last, so that it sees every task of the group.
 //!
 //! What is asked for again gets the answer that was kept; the answers are read and kept in the same
 //! transaction.

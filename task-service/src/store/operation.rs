@@ -78,9 +78,18 @@ impl Operation {
         if let Self::Ask(ask) = self { Some(ask) } else { None }
     }
 
-    /// Whether it rests on what every other write of its group leaves in the tables.
+    /// Whether it rests on what every other write of its group leaves in the tables: what takes a project's tasks
+    /// along, or forgets those that were deleted long ago and are not being brought back.
     pub(super) fn comes_last(&self) -> bool {
-        self.ask().is_some_and(|ask| matches!(ask.deed, Deed::DeleteProject { .. }))
+        match self {
+            Self::Ask(ask) => matches!(ask.deed, Deed::DeleteProject { .. }),
+            Self::Sweep { .. } => true,
+            Self::Erase { .. }
+            | Self::KeepErased { .. }
+            | Self::FoldTitles { .. }
+            | Self::KeepPageKey { .. }
+            | Self::KeepTrust { .. } => false,
+        }
     }
 }
 

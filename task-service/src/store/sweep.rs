@@ -143,3 +143,77 @@ async fn sweep_answers<DB: Engine>(
     let statement = statement.bind(sweep.owner).bind(sweep.now.micros()).bind(sweep.most);
     Ok(statement.all(connection).await?.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use e2e::{Place, on_every_engine};
+    use shared::{clock::Clock, database::Settings, testing::Forge};
+
+    use super::*;
+    use crate::{
+        store::{Quotas, SqlStore},
+        tasks::{NewTask, Priority, Status},
+        text::{Description, Title},
+    };
+
+    on_every_engine!(Scene: what_is_brought_back_is_not_swept_in_the_same_transaction);
+
+    /// How long deleted tasks are kept.
+    const KEPT: Duration = Duration::from_hours(24);
+
+    struct Scene<DB: Engine> {
+        store: SqlStore<DB>,
+        clock: Clock,
+        _place: Place,
+    }
+
+    impl<DB: Engine> Scene<DB> {
+        async fn open(place: Place) -> Self {
+            let settings = Settings::new("test", &place.url).unwrap();
+            let clock = Clock::manual(Time::from_seconds(1_700_000_000));
+            let quotas = Quotas { projects: 1, tasks: 1, forced_deletion: 1 };
+            let store = SqlStore::open(&settings, quotas, clock.clone()).await.unwrap();
+            Self { store, clock, _place: place }
+        }
+    }
+
+    /// Handed in before the doorkeeper is polled, both are in one group.
+    async fn what_is_brought_back_is_not_swept_in_the_same_transaction<DB: Engine>(
+        scene: Scene<DB>,
+    ) {
+        let Scene { store, clock, .. } = &scene;
+        let ann = Forge::new().caller(Uuid::new_v4());
+        let new = NewTask {
+            project_id: None,
+            title: Title::parse("back again".to_owned()).unwrap(),
+            description: Description::parse(String::new()).unwrap(),
+            status: Status::Todo,
+            priority: Priority::Low,
+            due_time: None,
+        };
+        let task = store.create_task(&ann, None, new.clone()).await.unwrap();
+        let vault = store.vault();
+        for sweeps_first in [true, false] {
+            store.delete_task(&ann, None, task.id, None).await.unwrap();
+            clock.advance(2 * KEPT);
+            let now = clock.now();
+            let sweep =
+                Sweep { owner: ann.user_id(), deleted_until: now.minus(KEPT), now, most: 100 };
+            let (back, swept) = if sweeps_first {
+                let swept = vault.sweep(sweep);
+                let (swept, back) =
+                    tokio::join!(swept, store.undelete_task(&ann, None, task.id, None));
+                (back, swept)
+            } else {
+                tokio::join!(store.undelete_task(&ann, None, task.id, None), vault.sweep(sweep))
+            };
+            assert_eq!(swept.unwrap(), 0, "nothing was over");
+            let back = back.unwrap();
+            assert_eq!(store.get_task(&ann, task.id).await.unwrap(), back);
+        }
+        let second = store.create_task(&ann, None, new).await;
+        assert!(second.is_err(), "what is back counts");
+    }
+}

@@ -122,7 +122,6 @@ impl Entry {
             format!("{ratio}, on one thread {:.2}; {}", of_lean.median, variant.middle());
         let raw = json!({
             "ratio": ratio.json(), "ratio_to_one_thread": of_lean.json(), "rounds": variant.json(),
-            "peak_kib": self.server.process.memory("VmHWM").ok(),
         });
         promise.finding(name, ratio.median, measured, raw)
     }

@@ -43,6 +43,8 @@ pub(super) struct Sample {
     pub(super) others: f64,
     pub(super) p50: Duration,
     pub(super) p99: Duration,
+    /// The most memory that the server has had since it started, in KiB.
+    pub(super) peak: u64,
 }
 
 /// The middle of several figures, and the ends.
@@ -62,20 +64,25 @@ impl Variant {
     pub(super) async fn closed(&mut self, time: Duration) -> Result<Sample, Failure> {
         let before = self.used()?;
         let calls = self.crew.closed(time).await.map_err(|failure| self.failed(&failure))?;
-        Sample::of(&calls, before, self.used()?)
+        self.sample(&calls, before)
     }
 
     /// Calls at this rate.
     pub(super) async fn open(&mut self, rate: f64, time: Duration) -> Result<Sample, Failure> {
         let before = self.used()?;
         let calls = self.crew.open(rate, time).await.map_err(|failure| self.failed(&failure))?;
-        Sample::of(&calls, before, self.used()?)
+        self.sample(&calls, before)
     }
 
     /// Calls at a share of the rate of which it is capable.
     pub(super) async fn at_ease(&mut self, time: Duration) -> Result<Sample, Failure> {
         let rate = Spread::of(self.samples.iter().map(|sample| sample.rate)).median;
         self.open((rate * SHARE).max(1.0), time).await
+    }
+
+    fn sample(&self, calls: &Calls, before: [Duration; 3]) -> Result<Sample, Failure> {
+        let sample = Sample::of(calls, before, self.used()?)?;
+        Ok(Sample { peak: self.process.memory("VmHWM")?, ..sample })
     }
 
     /// How long the server and the core of those who call have been at work.
@@ -144,13 +151,14 @@ impl Sample {
             others: others.as_secs_f64() / took,
             p50: calls.times.percentile(50),
             p99: calls.times.percentile(99),
+            peak: 0,
         })
     }
 
     pub(super) fn json(&self) -> Value {
         json!({
             "per_second": self.rate, "cpu_us": self.cpu, "busy": self.busy, "load_busy": self.load, "others": self.others,
-            "p50_us": micros(self.p50), "p99_us": micros(self.p99),
+            "p50_us": micros(self.p50), "p99_us": micros(self.p99), "peak_kib": self.peak,
         })
     }
 }
@@ -182,7 +190,7 @@ impl fmt::Display for Sample {
         let (busy, load) = (self.busy * 100.0, self.load * 100.0);
         let (p50, p99) = (ms(self.p50), ms(self.p99));
         write!(f, "{:.0}/s, {:.1} us CPU, cores {busy:.0} and {load:.0} %", self.rate, self.cpu)?;
-        write!(f, ", p50 {p50:.3} p99 {p99:.3} ms")?;
+        write!(f, ", p50 {p50:.3} p99 {p99:.3} ms, peak {} MiB", self.peak / 1024)?;
         if self.others > MOST_OTHERS {
             write!(f, ", DISTURBED {:.0} %", self.others * 100.0)?;
         }

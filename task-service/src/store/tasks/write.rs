@@ -1,8 +1,8 @@
 //! Writes tasks back.
 //!
-//! A task is in eleven indexes beside the table, and whoever sets a column writes every index that it is part of, though
-//! its value stays as it is. So a task that has changed is written in those columns that have: one that is only
-//! completed touches three indexes.
+//! A task is in eleven indexes beside the table. On SQLite whoever sets a column writes every index that it is
+//! part of, though its value stays as it is. So a task that has changed is written in those columns that have:
+//! one that is only completed touches three indexes. PostgreSQL writes the row anew, in every index, anyway.
 
 use std::collections::BTreeMap;
 
