@@ -33,6 +33,8 @@ struct Scene {
     auth: AuthServer,
     task: TaskServer,
     ann: Person,
+    /// A task that is there.
+    id: String,
 }
 
 impl Scene {
@@ -42,23 +44,28 @@ impl Scene {
         let auth = AuthServer::start_at(auth, clock(), [("AUTH_DATABASE_TIMEOUT", "1s")]).await;
         let task = TaskServer::start_at(&auth, task, [("TASK_DATABASE_TIMEOUT", "1s")]).await;
         let ann = auth.register("ann").await;
-        Self { database, auth, task, ann }
+        let mut here = ann.at(task.channel());
+        let made = here.tasks.create_task(titled("there")).await.unwrap().into_inner();
+        let id = made.task.unwrap_or_default().id;
+        Self { database, auth, task, ann, id }
     }
 
     /// Calls that read and write, at both services, all at once.
-    async fn calls(&self) -> [Result<(), Status>; 4] {
+    async fn calls(&self) -> [Result<(), Status>; 5] {
         let (ann, here) = (self.ann.clone(), self.ann.at(self.task.channel()));
         let (mut reader, mut writer) = (ann.users.clone(), ann.users);
-        let (mut list, mut create) = (here.tasks.clone(), here.tasks);
+        let (mut list, mut create) = (here.tasks.clone(), here.tasks.clone());
+        let (mut get, id) = (here.tasks, self.id.clone());
         let user = User { image_url: "https://example.org/1".to_owned(), ..User::default() };
         let update = UpdateCurrentUserRequest { user: Some(user), ..Default::default() };
-        let (read, updated, listed, created) = tokio::join!(
+        let (read, updated, listed, got, created) = tokio::join!(
             answered(reader.get_current_user(GetCurrentUserRequest {})),
             answered(writer.update_current_user(update)),
             answered(list.list_tasks(ListTasksRequest::default())),
+            answered(get.get_task(GetTaskRequest { id })),
             answered(create.create_task(titled("t"))),
         );
-        [read, updated, listed, created]
+        [read, updated, listed, got, created]
     }
 
     /// Every call is told to come back, in time; and every call is answered once `heal` is done.
@@ -246,15 +253,22 @@ async fn connections_that_never_answer_again_are_replaced() {
     let settings = [("TASK_DATABASE_TIMEOUT", "1s"), ("TASK_DATABASE_CONNECTIONS", "2")];
     let task = TaskServer::start_at(&auth, place, settings).await;
     let ann = task.register(&auth, "ann").await;
+    let mut here = ann.clone();
+    let made = here.tasks.create_task(titled("there")).await.unwrap().into_inner();
+    let one = GetTaskRequest { id: made.task.unwrap_or_default().id };
     let list = async |mut ann: Person| ann.tasks.list_tasks(ListTasksRequest::default()).await;
+    let get = move |mut ann: Person| {
+        let one = one.clone();
+        async move { ann.tasks.get_task(one).await }
+    };
     for _ in 0..3 {
         let (go, going) = watch::channel(true);
         let mut readers = JoinSet::new();
         for _ in 0..8 {
-            let (ann, going) = (ann.clone(), going.clone());
+            let (ann, going, get) = (ann.clone(), going.clone(), get.clone());
             readers.spawn(async move {
                 while *going.borrow() {
-                    drop(list(ann.clone()).await);
+                    drop(tokio::join!(list(ann.clone()), get(ann.clone())));
                 }
             });
         }
@@ -264,6 +278,7 @@ async fn connections_that_never_answer_again_are_replaced() {
         go.send_replace(false);
         readers.join_all().await;
         until("reads are answered", async || list(ann.clone()).await.is_ok()).await;
+        until("single rows are read", async || get(ann.clone()).await.is_ok()).await;
         let mut writer = ann.clone();
         until("writes are done", async || writer.tasks.create_task(titled("t")).await.is_ok())
             .await;
@@ -281,7 +296,7 @@ async fn a_standby_is_no_place_to_write_until_it_is_made_one() {
     ] {
         operator.execute(sql).await.unwrap();
     }
-    let refuses = async || matches!(scene.calls().await, [Ok(()), Err(_), Ok(()), Err(_)]);
+    let refuses = async || matches!(scene.calls().await, [Ok(()), Err(_), Ok(()), Ok(()), Err(_)]);
     until("writes are refused, and reads go on", refuses).await;
     for answer in scene.calls().await.into_iter().filter(Result::is_err) {
         assert_away(&answer);
