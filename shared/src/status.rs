@@ -71,6 +71,7 @@ pub fn lookup_failed(error: &LookupError) -> Status {
     match error {
         LookupError::Overloaded => overloaded("too many reads are waiting"),
         LookupError::Failed(error) => read_failed(error),
+        LookupError::Panicked => bug(error),
     }
 }
 

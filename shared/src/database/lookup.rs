@@ -69,6 +69,9 @@ pub enum LookupError {
     /// The database did not answer, refused the statement, or holds a row that can not be read.
     #[error(transparent)]
     Failed(Arc<sqlx::Error>),
+    /// The code that looks up panicked.
+    #[error("the lookup panicked")]
+    Panicked,
 }
 
 /// The way in for lookups. Cheap to clone; the door closes when the last clone is gone.
@@ -91,7 +94,7 @@ impl<K, T> Clone for ReadDoor<K, T> {
 /// A key, and who asks for it.
 struct Ask<K, T> {
     key: K,
-    reply: oneshot::Sender<Result<Option<T>, Arc<sqlx::Error>>>,
+    reply: oneshot::Sender<Result<Option<T>, LookupError>>,
 }
 
 impl<K: Clone + Ord + Send + Sync + 'static, T: Clone + Send + Sync + 'static> ReadDoor<K, T> {
@@ -112,12 +115,12 @@ impl<K: Clone + Ord + Send + Sync + 'static, T: Clone + Send + Sync + 'static> R
     /// See [`LookupError`].
     pub async fn find(&self, key: K) -> Result<Option<T>, LookupError> {
         let (reply, answer) = oneshot::channel();
-        let closed = || LookupError::Failed(Arc::new(sqlx::Error::WorkerCrashed));
+        let closed = || failed(sqlx::Error::WorkerCrashed);
         self.queue.try_send(Ask { key, reply }).map_err(|refusal| match refusal {
             mpsc::error::TrySendError::Full(_) => LookupError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => closed(),
         })?;
-        answer.await.map_err(|_| closed())?.map_err(LookupError::Failed)
+        answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Shows how many lookups wait. It does not keep the door open.
@@ -138,7 +141,7 @@ struct Keeper<DB: Engine, L> {
 }
 
 /// Rows by their keys; one that is damaged is an error of its own.
-type Rows<K, T> = BTreeMap<K, Result<T, Arc<sqlx::Error>>>;
+type Rows<K, T> = BTreeMap<K, Result<T, LookupError>>;
 
 impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
     /// Answers what comes through the door until it is closed.
@@ -152,8 +155,11 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
             }
             // A panic is a bug in one statement; the door stays open.
             let found = AssertUnwindSafe(self.find(&keys)).catch_unwind().await;
-            let found = found.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(Arc::new);
-            if found.as_ref().is_err_and(|error| is_lost(error)) {
+            let found = match found {
+                Ok(found) => found.map_err(failed),
+                Err(_) => Err(LookupError::Panicked),
+            };
+            if matches!(&found, Err(LookupError::Failed(error)) if is_lost(error)) {
                 // The database is away. Those who came meanwhile need not wait as long once more, each group
                 // after the other.
                 asks.extend(iter::from_fn(|| waiting.try_recv().ok()));
@@ -161,7 +167,7 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
             for Ask { key, reply } in asks.drain(..) {
                 let answer = match &found {
                     Ok(rows) => rows.get(&key).cloned().transpose(),
-                    Err(error) => Err(Arc::clone(error)),
+                    Err(error) => Err(error.clone()),
                 };
                 // Whoever has gone away does not need it.
                 drop(reply.send(answer));
@@ -201,7 +207,7 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
         let (mut found, mut fault) = (BTreeMap::new(), None);
         let mut take = |row: DB::Row| {
             match lookup.key(&row) {
-                Ok(key) => drop(found.insert(key, lookup.found(&row).map_err(Arc::new))),
+                Ok(key) => drop(found.insert(key, lookup.found(&row).map_err(failed))),
                 Err(error) => fault = Some(error),
             }
             if DB::ENDS_ELSEWHERE && found.len() == keys.len() {
@@ -216,4 +222,8 @@ impl<DB: Engine, L: Lookup<DB>> Keeper<DB, L> {
         }
         done.and(fault.map_or(Ok(found), Err))
     }
+}
+
+fn failed(error: sqlx::Error) -> LookupError {
+    LookupError::Failed(Arc::new(error))
 }

@@ -33,11 +33,12 @@ struct Names {
 
 impl Names {
     fn begin(&self, keys: Vec<i64>) {
-        assert!(!keys.contains(&PANIC), "a lookup that panics");
+        let panics = keys.contains(&PANIC);
         let _ = self.begun.send(keys);
         let mut gate = self.gate.clone();
         let opened = gate.wait_for(|open| *open);
         drop(block_in_place(|| Handle::current().block_on(opened)));
+        assert!(!panics, "a lookup that panics");
     }
 }
 
@@ -233,8 +234,18 @@ async fn a_row_that_is_damaged_or_a_panic_hurts_nobody_else() {
             Err(error) => panic!("{key}: {error}"),
         }
     }
-    let panicked = scene.find(PANIC).await.unwrap_err();
-    assert!(matches!(panicked, LookupError::Failed(_)), "{panicked}");
+    assert_eq!(scene.begun().await, (1..10).collect::<Vec<_>>());
+    scene.close_gate();
+    let panics = scene.queued(PANIC);
+    assert_eq!(scene.begun().await, [PANIC]);
+    let behind = scene.queued(7);
+    scene.open_gate();
+    assert!(matches!(panics.await, Err(LookupError::Panicked)));
+    assert_eq!(
+        behind.await.unwrap(),
+        name(7),
+        "whoever waits behind it is not told that it is away"
+    );
     assert_eq!(scene.find(5).await.unwrap_err().to_string(), sqlx::Error::RowNotFound.to_string());
     assert_eq!(scene.find(6).await.unwrap(), name(6), "the door lives on");
 }
